@@ -1,0 +1,130 @@
+# consistency: every query gets the consistency that it declares.
+#
+# make, make install, make installcheck   as with every PostgreSQL extension
+# make test                               installs what is missing, then tests everything
+# make demo, make demo-stop               a primary and two replicas to look at
+# make indent                             lays out the C sources as pgindent does
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+
+MODULE_big = consistency
+EXTENSION = consistency
+PGFILEDESC = "consistency - a declared consistency for every query"
+
+# The table of contents: one folder a stage, in the order a query passes them.
+OBJS = \
+	src/init.o \
+	src/core/errors.o \
+	src/core/extension.o \
+	src/core/guc.o \
+	src/core/position.o \
+	src/core/shmem.o \
+	src/core/wait_event.o \
+	src/session/level.o \
+	src/session/token.o \
+	src/session/commit_position.o \
+	src/session/session.o \
+	src/requirement/requirement.o \
+	src/requirement/timeline.o \
+	src/requirement/barrier.o \
+	src/node/node_catalog.o \
+	src/node/node_table.o \
+	src/node/node_reader.o \
+	src/node/node_state.o \
+	src/node/node_status.o \
+	src/node/node_link.o \
+	src/node/node_lag.o \
+	src/node/node_watch.o \
+	src/node/node_monitor.o \
+	src/node/node_choice.o \
+	src/exec/utility_hook.o \
+	src/exec/planner_hook.o \
+	src/exec/eligible.o \
+	src/exec/remote_sql.o \
+	src/exec/routed_plan.o \
+	src/exec/enforce.o \
+	src/exec/replay_wait.o \
+	src/exec/routed_scan.o \
+	src/exec/route.o \
+	src/exec/routed_remote.o \
+	src/remote/connection.o \
+	src/remote/remote_query.o \
+	src/remote/remote_settings.o \
+	src/remote/remote_row.o \
+	src/remote/remote_error.o \
+	src/stats/last_read.o
+
+# What the modules declare to SQL, in the same order; joined to one script.
+stages = core session requirement node exec remote stats
+SQL_PARTS = $(foreach stage,$(stages),$(sort $(wildcard src/$(stage)/*.sql)))
+
+# Written in the control file and nowhere else.
+version := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" consistency.control)
+headers := $(wildcard src/*/*.h)
+
+DATA = $(wildcard consistency--*--*.sql)
+DATA_built = consistency--$(version).sql
+
+PG_CPPFLAGS = -I$(srcdir)/src -I$(libpq_srcdir) -DCONSISTENCY_VERSION='"$(version)"'
+SHLIB_LINK_INTERNAL = $(libpq)
+
+# A server loads libraries into one name space.  Our own calls are bound to our
+# own functions, whatever another library calls its.
+comma := ,
+SHLIB_LINK = $(if $(filter linux,$(PORTNAME)),-Wl$(comma)-Bsymbolic)
+
+REGRESS = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
+ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=$(srcdir)/test
+
+EXTRA_CLEAN = consistency--$(version).sql.tmp log/ output_iso/ tmp_check/ tmp_check_iso/
+
+ifneq ($(wildcard $(PGXS)),)
+
+# Bitcode for the just-in-time compiler is made where its tools are; without
+# them everything else still builds and installs.
+llvm_tool = $(shell sed -n 's/^$(1) *= *//p' $(dir $(PGXS))../Makefile.global)
+clang := $(or $(CLANG),$(call llvm_tool,CLANG))
+llvm_lto := $(call llvm_tool,LLVM_BINPATH)/llvm-lto
+ifeq ($(and $(clang),$(shell command -v $(clang)),$(shell command -v $(llvm_lto))),)
+override with_llvm := no
+endif
+
+include $(PGXS)
+
+$(OBJS) $(OBJS:.o=.bc): $(headers) consistency.control Makefile
+
+consistency--$(version).sql: $(SQL_PARTS) consistency.control Makefile
+	{ printf '%s\n' '\echo Use "CREATE EXTENSION consistency" to load this file. \quit' && \
+	  for part in $(SQL_PARTS); do printf '\n' && cat "$$part" || exit 1; done; } >$@.tmp
+	mv $@.tmp $@
+
+else
+
+# No rule of PGXS's can be had.  What installs packages by itself is below.
+define no_pgxs
+PostgreSQL's server development files (PGXS) are not installed: install postgresql-server-dev-15, or name another pg_config with make PG_CONFIG=...
+endef
+
+.PHONY: all install installdirs installcheck check uninstall clean distclean
+all install installdirs installcheck check uninstall clean distclean:
+	@echo "$(no_pgxs)" >&2; exit 1
+
+endif
+
+# These need nothing but bash and a package manager (see CONTRIBUTING.md).
+# ONLY narrows the tests, e.g. make test ONLY="regress test/t/001_levels.pl".
+.PHONY: test demo demo-stop indent
+
+test:
+	@bash test/run $(ONLY)
+
+demo:
+	@bash demo/run
+
+demo-stop:
+	@bash demo/stop
+
+indent:
+	@bash tools/indent

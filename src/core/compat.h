@@ -1,0 +1,76 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  Every difference between PostgreSQL versions that matters to us.
+ *
+ * The rest of the tree is written against the newest form; here it is mapped
+ * to what the older servers have.  No other file looks at PG_VERSION_NUM.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CONSISTENCY_COMPAT_H
+#define CONSISTENCY_COMPAT_H
+
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
+#error "consistency supports PostgreSQL 15 to 18"
+#endif
+
+#include "executor/executor.h"
+#include "parser/analyze.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "utils/guc.h"
+#include "utils/guc_tables.h"
+#include "utils/wait_event.h"
+
+/* 18 dropped execute_once from the run hook; 15 to 17 pass it on. */
+#if PG_VERSION_NUM >= 180000
+#define EXECUTOR_RUN_ARGS_DECL \
+	QueryDesc *queryDesc, ScanDirection direction, uint64 count
+#define EXECUTOR_RUN_ARGS queryDesc, direction, count
+#else
+#define EXECUTOR_RUN_ARGS_DECL \
+	QueryDesc *queryDesc, ScanDirection direction, uint64 count, bool execute_once
+#define EXECUTOR_RUN_ARGS queryDesc, direction, count, execute_once
+#endif
+
+/* 17 names wait events of extensions; before, they share one name. */
+#if PG_VERSION_NUM >= 170000
+#define COMPAT_WAIT_EVENT(name) WaitEventExtensionNew(name)
+#else
+#define COMPAT_WAIT_EVENT(name) PG_WAIT_EXTENSION
+#endif
+
+#if PG_VERSION_NUM >= 170000
+#define COMPAT_WAIT_BUFFER_PIN PG_WAIT_BUFFERPIN
+#else
+#define COMPAT_WAIT_BUFFER_PIN PG_WAIT_BUFFER_PIN
+#endif
+
+/* 17 can ask for stronger locks as well. */
+#if PG_VERSION_NUM >= 170000
+#define COMPAT_LOCK_HELD_BY_ME(tag, mode) LockHeldByMe(tag, mode, false)
+#else
+#define COMPAT_LOCK_HELD_BY_ME(tag, mode) LockHeldByMe(tag, mode)
+#endif
+
+/* 17 moved the virtual transaction id into a struct. */
+#if PG_VERSION_NUM >= 170000
+#define COMPAT_MY_LXID (MyProc->vxid.lxid)
+#else
+#define COMPAT_MY_LXID (MyProc->lxid)
+#endif
+
+/* 16 hides the array of settings behind a function that copies it. */
+static inline struct config_generic **
+compat_guc_variables(int *num)
+{
+#if PG_VERSION_NUM >= 160000
+	return get_guc_variables(num);
+#else
+	*num = GetNumConfigOptions();
+	return get_guc_variables();
+#endif
+}
+
+#endif							/* CONSISTENCY_COMPAT_H */

@@ -1,0 +1,25 @@
+/*-------------------------------------------------------------------------
+ *
+ * errors.h
+ *	  SQLSTATEs of our own.
+ *
+ * Class YC lies in the range that the SQL standard leaves to implementations
+ * (classes that begin with I to Z) and that PostgreSQL doesn't use.  Where
+ * PostgreSQL has a code that says the same, that one is used instead.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CONSISTENCY_ERRORS_H
+#define CONSISTENCY_ERRORS_H
+
+#include "utils/elog.h"
+
+/* a wait for a position ran into consistency.wait_timeout */
+#define ERRCODE_CONSISTENCY_TIMEOUT MAKE_SQLSTATE('Y', 'C', '0', '0', '1')
+
+/* a position that was promised doesn't exist in this server's history */
+#define ERRCODE_POSITION_LOST		MAKE_SQLSTATE('Y', 'C', '0', '0', '2')
+
+extern void errors_require_preload(const char *what);
+
+#endif							/* CONSISTENCY_ERRORS_H */

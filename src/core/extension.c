@@ -1,0 +1,54 @@
+/*-------------------------------------------------------------------------
+ *
+ * extension.c
+ *	  Is the extension created in this database?
+ *
+ * A preloaded library is in every database of the cluster, but must do nothing
+ * where the extension wasn't created.  pg_extension has no cache, so we look
+ * for the foreign-data wrapper that is part of the extension: that is a
+ * cached look-up, and tells us when it changes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "foreign/foreign.h"
+#include "miscadmin.h"
+#include "utils/inval.h"
+#include "utils/syscache.h"
+
+#include "core/extension.h"
+
+bool		extension_known = false;
+bool		extension_created = false;
+
+static bool callback_registered = false;
+
+static void forget_extension(Datum arg, int cacheid, uint32 hashvalue);
+
+/* Look into the catalog and remember the answer until it changes. */
+bool
+extension_lookup(void)
+{
+	if (!IsTransactionState() || !OidIsValid(MyDatabaseId))
+		return false;
+
+	if (!callback_registered)
+	{
+		CacheRegisterSyscacheCallback(FOREIGNDATAWRAPPEROID, forget_extension, (Datum) 0);
+		callback_registered = true;
+	}
+
+	/* Set before the look-up, so that an invalidation during it counts. */
+	extension_known = true;
+	extension_created =
+		GetForeignDataWrapperByName(EXTENSION_FDW_NAME, true) != NULL;
+	return extension_created;
+}
+
+static void
+forget_extension(Datum arg, int cacheid, uint32 hashvalue)
+{
+	extension_known = false;
+}

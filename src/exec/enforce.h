@@ -1,0 +1,24 @@
+/*-------------------------------------------------------------------------
+ *
+ * enforce.h
+ *	  The one place where a promise is kept: the start of an execution.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CONSISTENCY_ENFORCE_H
+#define CONSISTENCY_ENFORCE_H
+
+#include "utils/snapshot.h"
+#include "utils/timestamp.h"
+
+#include "requirement/requirement.h"
+
+extern void enforce_init(void);
+
+extern void enforce_before_utility(void);
+extern void enforce_before_first_snapshot(void);
+extern void enforce_after_import(void);
+extern Snapshot enforce_for_routed_scan(Snapshot snapshot, int64 *waited_us);
+extern bool enforce_is_pending(const Requirement *requirement);
+
+#endif							/* CONSISTENCY_ENFORCE_H */

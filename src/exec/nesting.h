@@ -1,0 +1,25 @@
+/*-------------------------------------------------------------------------
+ *
+ * nesting.h
+ *	  Are we inside another statement?
+ *
+ * Only what the client sent is enforced and routed; what functions and
+ * triggers read follows the statement that called them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CONSISTENCY_NESTING_H
+#define CONSISTENCY_NESTING_H
+
+#include "nodes/nodes.h"
+
+/* executors and planners that are running, > 0 inside a statement */
+extern int	nesting_depth;
+
+/*
+ * The utility statement that the client's statement is, T_Invalid if it is
+ * none: EXPLAIN, COPY and others have a query inside.
+ */
+extern NodeTag nesting_utility;
+
+#endif							/* CONSISTENCY_NESTING_H */

@@ -1,0 +1,115 @@
+/*-------------------------------------------------------------------------
+ *
+ * planner_hook.c
+ *	  Wraps the plans of queries that may leave.
+ *
+ * Plan time decides only whether a query could leave at all: plans are cached.
+ * See route.c for the rest.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "optimizer/planner.h"
+
+#include "core/guc.h"
+#include "exec/eligible.h"
+#include "exec/nesting.h"
+#include "exec/planner_hook.h"
+#include "exec/routed_scan.h"
+#include "node/node_state.h"
+
+static planner_hook_type prev_planner = NULL;
+
+static PlannedStmt *consistency_planner(Query *parse, const char *query_string,
+										int cursorOptions, ParamListInfo boundParams);
+static PlannedStmt *plan_nested(Query *parse, const char *query_string, int cursorOptions,
+								ParamListInfo boundParams);
+static bool may_leave(Query *parse, int cursorOptions);
+static bool utility_may_leave(void);
+
+/* Install the hook. */
+void
+planner_hook_init(void)
+{
+	prev_planner = planner_hook;
+	planner_hook = consistency_planner;
+}
+
+static PlannedStmt *
+consistency_planner(Query *parse, const char *query_string, int cursorOptions,
+					ParamListInfo boundParams)
+{
+	PlannedStmt *plan;
+	EligibleInfo info;
+	RemoteSql	sql;
+	int			location = parse->stmt_location;
+	int			length = parse->stmt_len;
+	bool		candidate;
+
+	/* The planner scribbles on the query, so look at it first. */
+	candidate = may_leave(parse, cursorOptions) && eligible_query(parse, &info);
+
+	plan = plan_nested(parse, query_string, cursorOptions, boundParams);
+
+	if (candidate &&
+		(guc_routing == ROUTING_ALWAYS || plan->planTree->total_cost >= guc_route_min_cost) &&
+		eligible_plan(plan) &&
+		remote_sql_build(query_string, location, length, &info, &sql))
+		plan = routed_scan_plan(plan, &sql);
+	return plan;
+}
+
+/* Plan; a function that is evaluated meanwhile is not a client's statement. */
+static PlannedStmt *
+plan_nested(Query *parse, const char *query_string, int cursorOptions,
+			ParamListInfo boundParams)
+{
+	PlannedStmt *plan;
+
+	nesting_depth++;
+	PG_TRY();
+	{
+		if (prev_planner)
+			plan = prev_planner(parse, query_string, cursorOptions, boundParams);
+		else
+			plan = standard_planner(parse, query_string, cursorOptions, boundParams);
+	}
+	PG_FINALLY();
+	{
+		nesting_depth--;
+	}
+	PG_END_TRY();
+	return plan;
+}
+
+/* What rules most queries out, cheapest first. */
+static bool
+may_leave(Query *parse, int cursorOptions)
+{
+	return parse->commandType == CMD_SELECT &&
+		nesting_depth == 0 &&
+		guc_routing != ROUTING_OFF &&
+		node_state_routable() &&
+		(cursorOptions & CURSOR_OPT_SCROLL) == 0 &&
+		utility_may_leave() &&
+		!RecoveryInProgress();
+}
+
+/* Inside which utility statements do queries leave? */
+static bool
+utility_may_leave(void)
+{
+	switch (nesting_utility)
+	{
+		case T_Invalid:
+		case T_ExplainStmt:
+		case T_ExecuteStmt:
+		case T_CopyStmt:
+		case T_DeclareCursorStmt:
+			return true;
+		default:
+			return false;
+	}
+}

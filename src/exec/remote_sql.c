@@ -1,0 +1,174 @@
+/*-------------------------------------------------------------------------
+ *
+ * remote_sql.c
+ *	  The text of a query, as another node is to get it.
+ *
+ * As a rule that is what the client has written: the other node parses it with
+ * the same search_path, role and settings, and sees the same catalog.  Where
+ * the query is part of another statement (EXPLAIN, PREPARE, DECLARE CURSOR,
+ * COPY), or holds expressions to be evaluated here, its text is parsed and
+ * analysed once more and deparsed from there; not from the planner's query,
+ * in which views and row security are expanded already, which is the other
+ * node's business.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <ctype.h>
+
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/analyze.h"
+#include "parser/parser.h"
+#include "utils/builtins.h"
+#include "utils/ruleutils.h"
+
+#include "core/compat.h"
+#include "exec/nesting.h"
+#include "exec/remote_sql.h"
+
+static char *statement_text(const char *source, int location, int length);
+static bool is_plain_select(const char *text);
+static SelectStmt *find_select(const char *text);
+static Query *analyze(SelectStmt *select, const char *text, const EligibleInfo *info);
+static Node *replace_local_exprs(Node *node, RemoteSql *sql);
+
+/*
+ * remote_sql_build
+ *		The text of the statement at the given place of the source (as the
+ *		parser says: length 0 is up to the end).  False if it can't be had.
+ */
+bool
+remote_sql_build(const char *source, int location, int length,
+				 const EligibleInfo *info, RemoteSql *sql)
+{
+	char	   *text = statement_text(source, location, length);
+	SelectStmt *select;
+	Query	   *query;
+
+	sql->param_types = list_copy(info->param_types);
+	sql->local_exprs = NIL;
+
+	if (nesting_utility == T_Invalid && info->nlocal == 0 && is_plain_select(text))
+	{
+		sql->text = text;
+		return true;
+	}
+
+	select = find_select(text);
+	if (select == NULL)
+		return false;
+	query = analyze(select, text, info);
+	query = (Query *) replace_local_exprs((Node *) query, sql);
+
+	/* The rest is in views or policies, and would be evaluated over there. */
+	if (list_length(sql->local_exprs) != info->nlocal)
+		return false;
+	sql->text = pg_get_querydef(query, false);
+	return true;
+}
+
+static char *
+statement_text(const char *source, int location, int length)
+{
+	if (location > 0)
+		source += location;
+	return length > 0 ? pnstrdup(source, length) : pstrdup(source);
+}
+
+/* Certainly one SELECT and nothing else?  A look at the text, no parse. */
+static bool
+is_plain_select(const char *text)
+{
+	static const char *const starts[] = {"select", "with", "values", "table"};
+
+	while (isspace((unsigned char) *text))
+		text++;
+	if (strchr(text, ';') != NULL)
+		return false;
+	for (int i = 0; i < lengthof(starts); i++)
+	{
+		size_t		length = strlen(starts[i]);
+
+		if (pg_strncasecmp(text, starts[i], length) == 0 &&
+			!isalnum((unsigned char) text[length]) && text[length] != '_')
+			return true;
+	}
+	return false;
+}
+
+/* The SELECT in a single statement; NULL if that has none, or isn't single. */
+static SelectStmt *
+find_select(const char *text)
+{
+	List	   *statements = raw_parser(text, RAW_PARSE_DEFAULT);
+	Node	   *node;
+
+	if (list_length(statements) != 1)
+		return NULL;
+	node = linitial_node(RawStmt, statements)->stmt;
+	for (;;)
+	{
+		switch (nodeTag(node))
+		{
+			case T_ExplainStmt:
+				node = ((ExplainStmt *) node)->query;
+				break;
+			case T_PrepareStmt:
+				node = ((PrepareStmt *) node)->query;
+				break;
+			case T_DeclareCursorStmt:
+				node = ((DeclareCursorStmt *) node)->query;
+				break;
+			case T_CopyStmt:
+				if (((CopyStmt *) node)->query == NULL)
+					return NULL;
+				node = ((CopyStmt *) node)->query;
+				break;
+			case T_SelectStmt:
+				return ((SelectStmt *) node)->intoClause ? NULL : (SelectStmt *) node;
+			default:
+				return NULL;
+		}
+	}
+}
+
+static Query *
+analyze(SelectStmt *select, const char *text, const EligibleInfo *info)
+{
+	RawStmt    *raw = makeNode(RawStmt);
+	Oid		   *types = palloc(sizeof(Oid) * info->nparams);
+	ListCell   *cell;
+	int			i = 0;
+
+	foreach(cell, info->param_types)
+		types[i++] = lfirst_oid(cell);
+	raw->stmt = (Node *) select;
+	return parse_analyze_fixedparams(raw, text, types, info->nparams, NULL);
+}
+
+/* Put a parameter in the place of each local expression. */
+static Node *
+replace_local_exprs(Node *node, RemoteSql *sql)
+{
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Query))
+		return (Node *) query_tree_mutator((Query *) node, replace_local_exprs, sql, 0);
+	if (eligible_is_local_expression(node))
+	{
+		Param	   *param = makeNode(Param);
+
+		sql->local_exprs = lappend(sql->local_exprs, node);
+		sql->param_types = lappend_oid(sql->param_types, exprType(node));
+		param->paramkind = PARAM_EXTERN;
+		param->paramid = list_length(sql->param_types);
+		param->paramtype = exprType(node);
+		param->paramtypmod = exprTypmod(node);
+		param->paramcollid = exprCollation(node);
+		param->location = -1;
+		return (Node *) param;
+	}
+	return expression_tree_mutator(node, replace_local_exprs, sql);
+}

@@ -1,0 +1,78 @@
+/*-------------------------------------------------------------------------
+ *
+ * route.c
+ *	  Here or there?  The decision at the start of an execution.
+ *
+ * A plan outlives settings, transactions and nodes, so whatever depends on
+ * those is asked here, each time.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+
+#include "core/guc.h"
+#include "exec/route.h"
+#include "node/node_choice.h"
+#include "session/level.h"
+
+/*
+ * By routing = auto, a read may wait for its replica for this part of
+ * consistency.wait_timeout: it could run here without any wait.
+ */
+#define AUTO_WAIT_PART 10
+
+static const char *reason_to_stay(const Requirement *requirement);
+
+/*
+ * route_decide
+ *		Where should a read that may leave this primary run?
+ */
+void
+route_decide(Route *route)
+{
+	static uint32 turn = 0;
+	NodeInfo	nodes[NODE_STATE_MAX_NODES];
+	NodeWish	wish;
+	int			nnodes;
+	int			chosen;
+
+	route->remote = false;
+	route->requirement = requirement_of(level_current(), session_context());
+	route->reason = reason_to_stay(&route->requirement);
+	if (route->reason)
+		return;
+
+	wish.position = route->requirement.position;
+	wish.any_health = route->requirement.any_health;
+	wish.max_wait_us = (int64) guc_wait_timeout * 1000;
+	if (guc_routing == ROUTING_AUTO)
+		wish.max_wait_us /= AUTO_WAIT_PART;
+
+	nnodes = node_state_snapshot(nodes, lengthof(nodes));
+	chosen = node_choice_pick(nodes, nnodes, &wish, turn++, &route->reason);
+	if (chosen >= 0)
+	{
+		route->remote = true;
+		route->node = nodes[chosen];
+	}
+}
+
+/* Why the read must stay whatever the nodes are like; NULL: it needn't. */
+static const char *
+reason_to_stay(const Requirement *requirement)
+{
+	if (guc_routing == ROUTING_OFF)
+		return "consistency.routing is off";
+	if (RecoveryInProgress())
+		return "this server is a replica";
+	if (requirement->leader)
+		return "level is served by the primary only";
+	if (IsolationUsesXactSnapshot())
+		return "transaction keeps its snapshot";
+	if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		return "transaction has written";
+	return NULL;
+}

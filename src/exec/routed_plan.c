@@ -1,0 +1,90 @@
+/*-------------------------------------------------------------------------
+ *
+ * routed_plan.c
+ *	  The plan of a query that may leave: a custom scan around the local plan.
+ *
+ * The scan takes the whole query's place.  Its columns are those of a made-up
+ * range table entry "remote", so that EXPLAIN VERBOSE has names for them.  The
+ * local plan is kept as a whole statement, to be run by an executor of its own
+ * where the query stays: that one can then take a snapshot of its own.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+
+#include "exec/routed_plan.h"
+
+static RangeTblEntry *make_remote_rte(List *targetlist);
+
+/*
+ * routed_plan_make
+ *		Wrap a finished plan.  The result shares structure with it.
+ */
+PlannedStmt *
+routed_plan_make(PlannedStmt *local, const RemoteSql *sql, const CustomScanMethods *methods)
+{
+	PlannedStmt *routed = makeNode(PlannedStmt);
+	CustomScan *scan = makeNode(CustomScan);
+	Plan	   *plan = local->planTree;
+	Index		rtindex = list_length(local->rtable) + 1;
+	ListCell   *cell;
+
+	foreach(cell, plan->targetlist)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+		Oid			type = exprType((Node *) entry->expr);
+		int32		typmod = exprTypmod((Node *) entry->expr);
+		Oid			collation = exprCollation((Node *) entry->expr);
+		Expr	   *in;
+		Expr	   *out;
+		TargetEntry *column;
+
+		if (entry->resjunk)
+			continue;
+		in = (Expr *) makeVar(rtindex, entry->resno, type, typmod, collation, 0);
+		out = (Expr *) makeVar(INDEX_VAR, entry->resno, type, typmod, collation, 0);
+		scan->custom_scan_tlist = lappend(scan->custom_scan_tlist,
+										  makeTargetEntry(in, entry->resno, entry->resname, false));
+		column = makeTargetEntry(out, entry->resno, entry->resname, false);
+		column->resorigtbl = entry->resorigtbl;
+		column->resorigcol = entry->resorigcol;
+		scan->scan.plan.targetlist = lappend(scan->scan.plan.targetlist, column);
+	}
+
+	scan->scan.plan.startup_cost = plan->startup_cost;
+	scan->scan.plan.total_cost = plan->total_cost;
+	scan->scan.plan.plan_rows = plan->plan_rows;
+	scan->scan.plan.plan_width = plan->plan_width;
+	scan->scan.scanrelid = 0;
+	scan->methods = methods;
+	scan->custom_private = list_make4(local, makeString(sql->text), sql->param_types,
+									  sql->local_exprs);
+
+	memcpy(routed, local, sizeof(PlannedStmt));
+	routed->planTree = (Plan *) scan;
+	routed->rtable = lappend(list_copy(local->rtable),
+							 make_remote_rte(scan->custom_scan_tlist));
+	return routed;
+}
+
+/* Nothing ever reads it; it only has names. */
+static RangeTblEntry *
+make_remote_rte(List *targetlist)
+{
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	foreach(cell, targetlist)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		names = lappend(names, makeString(pstrdup(entry->resname ? entry->resname : "?column?")));
+	}
+	rte->rtekind = RTE_VALUES;
+	rte->eref = makeAlias("remote", names);
+	return rte;
+}

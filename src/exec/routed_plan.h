@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * routed_plan.h
+ *	  The plan of a query that may leave: a custom scan around the local plan.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CONSISTENCY_ROUTED_PLAN_H
+#define CONSISTENCY_ROUTED_PLAN_H
+
+#include "nodes/extensible.h"
+#include "nodes/plannodes.h"
+
+#include "exec/remote_sql.h"
+
+/* What CustomScan.custom_private holds, in this order */
+enum RoutedPlanPrivate
+{
+	ROUTED_PLAN_LOCAL,			/* PlannedStmt: the local plan, whole */
+	ROUTED_PLAN_SQL,			/* String: text for the other node */
+	ROUTED_PLAN_PARAM_TYPES,	/* OID list, as in RemoteSql */
+	ROUTED_PLAN_LOCAL_EXPRS		/* list, as in RemoteSql */
+};
+
+extern PlannedStmt *routed_plan_make(PlannedStmt *local, const RemoteSql *sql,
+									 const CustomScanMethods *methods);
+
+#endif							/* CONSISTENCY_ROUTED_PLAN_H */

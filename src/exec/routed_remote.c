@@ -1,0 +1,268 @@
+/*-------------------------------------------------------------------------
+ *
+ * routed_remote.c
+ *	  The remote side of a routed scan.
+ *
+ * Holds a connection from the start of a query until its last row was read.
+ * It belongs to a memory context, and whatever way that goes (the end of the
+ * scan, an error, a cursor that is dropped), the connection is handed back.
+ *
+ * What the session has seen at the node is known exactly from the answer's
+ * token, which comes behind the last row.  A cursor may be left half read, and
+ * other statements may run meanwhile.  Until the token is there, the position
+ * that this primary had flushed when the first row came in is taken for it: no
+ * replica can have shown more.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "foreign/foreign.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "exec/routed_remote.h"
+#include "node/node_catalog.h"
+#include "node/node_state.h"
+#include "remote/remote_row.h"
+#include "session/commit_position.h"
+#include "session/session.h"
+#include "session/token.h"
+
+/* connecting to a node that is up takes less, milliseconds */
+#define CONNECT_TIMEOUT_MS 5000
+
+struct RoutedRemote
+{
+	NodeInfo	node;			/* where we read */
+	char	   *node_name;		/* the server object's name, for messages */
+	RemoteQuery query;
+	RemoteRowReader *reader;
+	bool		has_rows;		/* the first row has come in */
+	bool		open;			/* the connection is ours */
+	MemoryContext row_context;	/* values of the current row */
+	MemoryContextCallback on_reset;
+};
+
+/* Scans whose first row has come in and whose last one hasn't */
+static int	num_open = 0;
+
+/* and the highest position that those can have shown */
+static Position open_bound;
+
+static RemoteConnection *acquire(const NodeInfo *node, RemoteError *error);
+static bool node_is_gone(void *arg);
+static void first_row_came(RoutedRemote *remote);
+static void read_token(RoutedRemote *remote);
+static void release(void *arg);
+
+/*
+ * routed_remote_start
+ *		Send a query to a node.  NULL and *error when that fails.
+ *
+ * The result lives in the current memory context.
+ */
+RoutedRemote *
+routed_remote_start(const Route *route, const char *sql, const ParamExternData *params,
+					int nparams, TupleDesc tupdesc, RemoteError *error)
+{
+	RoutedRemote *remote = palloc0(sizeof(RoutedRemote));
+	RemoteQueryText text = {0};
+	Position	position = route->requirement.position;
+	char		token[TOKEN_TEXT_SIZE];
+
+	remote->node = route->node;
+	remote->node_name = GetForeignServer(route->node.serverid)->servername;
+	remote->reader = remote_row_reader(tupdesc);
+	remote->row_context = AllocSetContextCreate(CurrentMemoryContext, "consistency routed row",
+												ALLOCSET_DEFAULT_SIZES);
+	text.sql = sql;
+	text.result_format = remote_row_format(remote->reader);
+	remote_row_params(params, nparams, &text);
+
+	remote->query.connection = acquire(&route->node, error);
+	if (remote->query.connection == NULL)
+		return NULL;
+	remote->open = true;
+	remote->on_reset.func = release;
+	remote->on_reset.arg = remote;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &remote->on_reset);
+	node_state_begin_statement(remote->node.slot, remote->node.generation);
+
+	remote->query.abandon = node_is_gone;
+	remote->query.abandon_arg = remote;
+	if (!remote_query_send(&remote->query, &text, position,
+						   token_format(position, GetSystemIdentifier(), token)))
+	{
+		*error = remote->query.error;
+		release(remote);
+		return NULL;
+	}
+	return remote;
+}
+
+/*
+ * routed_remote_next
+ *		Put the next row into the slot.  False at the end, and on failure with
+ *		*error set.
+ */
+bool
+routed_remote_next(RoutedRemote *remote, TupleTableSlot *slot, RemoteError *error)
+{
+	PGresult   *result;
+	MemoryContext old;
+
+	result = remote_query_next_row(&remote->query);
+	if (result == NULL)
+	{
+		*error = remote->query.error;
+		if (error->sqlstate == 0)
+			read_token(remote);
+		else if (error->sqlstate == ERRCODE_CONNECTION_FAILURE)
+			node_state_saw_failure(remote->node.slot, remote->node.generation, error->message);
+		release(remote);
+		return false;
+	}
+
+	if (!remote->has_rows)
+	{
+		if (!remote_row_fits(remote->reader, result))
+		{
+			PQclear(result);
+			remote_error_set(error, ERRCODE_FDW_INCONSISTENT_DESCRIPTOR_INFORMATION,
+							 "node returns other columns");
+			release(remote);
+			return false;
+		}
+		first_row_came(remote);
+	}
+
+	MemoryContextReset(remote->row_context);
+	old = MemoryContextSwitchTo(remote->row_context);
+	PG_TRY();
+	{
+		remote_row_read(remote->reader, result, slot);
+	}
+	PG_FINALLY();
+	{
+		PQclear(result);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
+/* Done with it, whether or not everything was read. */
+void
+routed_remote_end(RoutedRemote *remote)
+{
+	release(remote);
+}
+
+/* The name of the node. */
+const char *
+routed_remote_node(const RoutedRemote *remote)
+{
+	return remote->node_name;
+}
+
+/* A statement begins: what half-read scans have shown counts as seen. */
+void
+routed_remote_note_open(void)
+{
+	if (num_open > 0)
+		session_observed_elsewhere(open_bound);
+}
+
+/* A connection for the current role. */
+static RemoteConnection *
+acquire(const NodeInfo *node, RemoteError *error)
+{
+	Oid			userid = GetUserId();
+	RemoteConnection *connection = connection_find(node->serverid, userid);
+	NodeConnInfo conninfo;
+	RemoteConnectionTarget target;
+	TimestampTz deadline;
+
+	if (connection)
+		return connection;
+
+	if (!node_catalog_conninfo(node->serverid, userid, true, &conninfo))
+	{
+		remote_error_set(error, ERRCODE_UNDEFINED_OBJECT, "no usable user mapping");
+		return NULL;
+	}
+	target.umid = conninfo.umid;
+	target.keywords = conninfo.keywords;
+	target.values = conninfo.values;
+	target.password_required = conninfo.password_required;
+	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CONNECT_TIMEOUT_MS);
+	connection = connection_open(node->serverid, userid, &target, deadline, error);
+	if (connection == NULL && error->sqlstate == ERRCODE_CONNECTION_FAILURE)
+		node_state_saw_failure(node->slot, node->generation, error->message);
+	return connection;
+}
+
+/* Has the monitor lost the node while we wait for it? */
+static bool
+node_is_gone(void *arg)
+{
+	RoutedRemote *remote = arg;
+
+	return node_state_is_down(remote->node.slot, remote->node.generation);
+}
+
+static void
+first_row_came(RoutedRemote *remote)
+{
+	remote->has_rows = true;
+	num_open++;
+	open_bound = position_max(open_bound, commit_position_bound());
+}
+
+/* Everything was read: the token tells what the node had replayed by then. */
+static void
+read_token(RoutedRemote *remote)
+{
+	const char *token = PQparameterStatus(remote->query.connection->conn, "consistency.token");
+	Position	position;
+
+	if (token == NULL ||
+		token_parse(token, GetSystemIdentifier(), &position) != TOKEN_OK ||
+		!position_is_set(position))
+	{
+		/* It should have told us; then take what it can have shown at most. */
+		session_observed_elsewhere(commit_position_bound());
+		return;
+	}
+	remote->query.connection->position = position;
+	session_observed_elsewhere(position);
+	node_state_saw_position(remote->node.slot, remote->node.generation, position);
+
+	/* The bound isn't needed any more. */
+	if (remote->has_rows)
+	{
+		num_open--;
+		remote->has_rows = false;
+	}
+}
+
+/* Hand the connection back.  Must not raise errors. */
+static void
+release(void *arg)
+{
+	RoutedRemote *remote = arg;
+
+	if (!remote->open)
+		return;
+	remote->open = false;
+	if (remote->has_rows)
+	{
+		session_observed_elsewhere(open_bound);
+		num_open--;
+	}
+	node_state_end_statement(remote->node.slot, remote->node.generation);
+	connection_release(remote->query.connection, remote->query.finished);
+}

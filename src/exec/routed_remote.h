@@ -1,0 +1,27 @@
+/*-------------------------------------------------------------------------
+ *
+ * routed_remote.h
+ *	  The remote side of a routed scan.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CONSISTENCY_ROUTED_REMOTE_H
+#define CONSISTENCY_ROUTED_REMOTE_H
+
+#include "executor/tuptable.h"
+#include "nodes/params.h"
+
+#include "exec/route.h"
+#include "remote/remote_error.h"
+
+typedef struct RoutedRemote RoutedRemote;
+
+extern RoutedRemote *routed_remote_start(const Route *route, const char *sql,
+										 const ParamExternData *params, int nparams,
+										 TupleDesc tupdesc, RemoteError *error);
+extern bool routed_remote_next(RoutedRemote *remote, TupleTableSlot *slot, RemoteError *error);
+extern void routed_remote_end(RoutedRemote *remote);
+extern const char *routed_remote_node(const RoutedRemote *remote);
+extern void routed_remote_note_open(void);
+
+#endif							/* CONSISTENCY_ROUTED_REMOTE_H */

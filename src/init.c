@@ -1,0 +1,48 @@
+/*-------------------------------------------------------------------------
+ *
+ * init.c
+ *	  What happens when the library is loaded.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+
+#include "core/guc.h"
+#include "core/shmem.h"
+#include "exec/enforce.h"
+#include "exec/planner_hook.h"
+#include "exec/routed_scan.h"
+#include "exec/utility_hook.h"
+#include "node/node_catalog.h"
+#include "node/node_monitor.h"
+#include "node/node_state.h"
+#include "session/commit_position.h"
+#include "session/level.h"
+#include "session/session.h"
+
+PG_MODULE_MAGIC;
+
+void		_PG_init(void);
+
+/* Hooks, settings and shared memory come with preloading only. */
+void
+_PG_init(void)
+{
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+
+	shmem_init();
+	level_init();
+	commit_position_init();
+	session_init();
+	node_state_init();
+	node_monitor_init();
+	routed_scan_init();
+	enforce_init();
+	planner_hook_init();
+	utility_hook_init();
+	guc_init();					/* last: it reserves the prefix of all settings */
+}

@@ -1,0 +1,250 @@
+/*-------------------------------------------------------------------------
+ *
+ * node_state.c
+ *	  The picture of the cluster, as routers use it.
+ *
+ * Everything here is called in the course of users' queries, so it takes the
+ * lock of the table shared and briefly, or not at all.  A caller names a node
+ * by slot and generation as a snapshot gave them; when the slot has been given
+ * to another node in between, the call does nothing.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "core/shmem.h"
+#include "node/node_table.h"
+
+#define LOAD_GENERATION(load)	((uint32) ((load) >> 32))
+#define LOAD_STATEMENTS(load)	((uint32) (load))
+
+NodeTable  *node_table = NULL;
+
+static void setup_table(void *segment);
+static bool find_other_node(void);
+static void add_load(int slot, uint32 generation, int delta);
+
+/* Ask for the shared table.  Only while the library is being preloaded. */
+void
+node_state_init(void)
+{
+	shmem_register("consistency nodes", sizeof(NodeTable),
+				   (void **) &node_table, setup_table);
+}
+
+/* Fill the zeroed segment. */
+static void
+setup_table(void *segment)
+{
+	NodeTable  *table = segment;
+
+	table->tranche = LWLockNewTrancheId();
+	LWLockRegisterTranche(table->tranche, "consistency nodes");
+	LWLockInitialize(&table->lock, table->tranche);
+	pg_atomic_init_u32(&table->generation, 1);
+	for (int i = 0; i < NODE_STATE_MAX_NODES; i++)
+		pg_atomic_init_u64(&table->nodes[i].load, 0);
+
+	if (!pg_strong_random(&table->instance, sizeof(table->instance)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate a random instance id")));
+}
+
+/*
+ * node_state_routable
+ *		Does this database declare a node that could serve its reads?
+ *
+ * That is one that can be monitored and isn't known to be ourselves.  Called
+ * for every query that is planned: an atomic read and a comparison, unless
+ * what is declared has changed since the last call.
+ */
+bool
+node_state_routable(void)
+{
+	static uint32 seen_generation = 0;
+	static bool routable = false;
+
+	if (node_table == NULL)
+		return false;
+
+	if (unlikely(pg_atomic_read_u32(&node_table->generation) != seen_generation))
+	{
+		LWLockAcquire(&node_table->lock, LW_SHARED);
+		seen_generation = pg_atomic_read_u32(&node_table->generation);
+		routable = find_other_node();
+		LWLockRelease(&node_table->lock);
+	}
+	return routable;
+}
+
+/* The slow part of node_state_routable; under lock. */
+static bool
+find_other_node(void)
+{
+	for (int i = 0; i < NODE_STATE_MAX_SERVERS; i++)
+	{
+		const SharedServer *server = &node_table->servers[i];
+
+		if (OidIsValid(server->dbid) && server->dbid == MyDatabaseId &&
+			server->slot >= 0 && server->conninfo[0] != '\0' &&
+			!node_table->nodes[server->slot].self)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * node_state_snapshot
+ *		Copy what is known about the nodes that this database declares.
+ *
+ * Writes up to max entries into nodes and returns their number.
+ */
+int
+node_state_snapshot(NodeInfo *nodes, int max)
+{
+	int			n = 0;
+
+	if (node_table == NULL)
+		return 0;
+
+	LWLockAcquire(&node_table->lock, LW_SHARED);
+	for (int i = 0; i < NODE_STATE_MAX_SERVERS && n < max; i++)
+	{
+		const SharedServer *server = &node_table->servers[i];
+		SharedNode *node;
+
+		if (!OidIsValid(server->dbid) || server->dbid != MyDatabaseId ||
+			server->slot < 0)
+			continue;
+
+		node = &node_table->nodes[server->slot];
+		nodes[n++] = (NodeInfo)
+		{
+			.serverid = server->serverid,
+				.slot = server->slot,
+				.generation = node->generation,
+				.self = node->self,
+				.health = node->health,
+				.role = node->role,
+				.position = node->position,
+				.lag_us = node->lag_us,
+				.load = (int) LOAD_STATEMENTS(pg_atomic_read_u64(&node->load)),
+		};
+	}
+	LWLockRelease(&node_table->lock);
+	return n;
+}
+
+/*
+ * node_state_is_down
+ *		Is the node known to be down?
+ *
+ * False for one that isn't declared any more: nobody watches it.  Reads
+ * without the lock, being called while a statement waits for the node; the
+ * answer may be a moment old.
+ */
+bool
+node_state_is_down(int slot, uint32 generation)
+{
+	volatile SharedNode *node;
+
+	if (node_table == NULL)
+		return false;
+
+	node = &node_table->nodes[slot];
+	return node->used && node->generation == generation && node->health == NODE_DOWN;
+}
+
+/*
+ * node_state_begin_statement, node_state_end_statement
+ *		Count a statement in and out of those that run at the node.
+ *
+ * The caller sees to it that each begin has its end, on errors too.
+ */
+void
+node_state_begin_statement(int slot, uint32 generation)
+{
+	add_load(slot, generation, 1);
+}
+
+void
+node_state_end_statement(int slot, uint32 generation)
+{
+	add_load(slot, generation, -1);
+}
+
+static void
+add_load(int slot, uint32 generation, int delta)
+{
+	pg_atomic_uint64 *load;
+	uint64		old;
+
+	if (node_table == NULL)
+		return;
+
+	load = &node_table->nodes[slot].load;
+	old = pg_atomic_read_u64(load);
+	do
+	{
+		if (LOAD_GENERATION(old) != generation ||
+			(delta < 0 && LOAD_STATEMENTS(old) == 0))
+			return;
+	} while (!pg_atomic_compare_exchange_u64(load, &old, old + (int64) delta));
+}
+
+/*
+ * node_state_saw_position
+ *		A node answered from this position; raise what is known of it.
+ */
+void
+node_state_saw_position(int slot, uint32 generation, Position position)
+{
+	SharedNode *node;
+
+	if (node_table == NULL)
+		return;
+
+	/*
+	 * Mostly the heartbeat has told already.  A torn read here only takes the
+	 * lock in vain, or leaves the news to the next heartbeat.
+	 */
+	node = &node_table->nodes[slot];
+	if (!position_before(node->position, position))
+		return;
+
+	LWLockAcquire(&node_table->lock, LW_EXCLUSIVE);
+	if (node->used && node->generation == generation)
+		node->position = position_max(node->position, position);
+	LWLockRelease(&node_table->lock);
+}
+
+/*
+ * node_state_saw_failure
+ *		A connection to a node failed: take it as down until its next good
+ *		heartbeat.  Of the message only the first line is kept, and nothing
+ *		that could be a password.
+ */
+void
+node_state_saw_failure(int slot, uint32 generation, const char *message)
+{
+	SharedNode *node;
+	char		error[NODE_ERROR_SIZE];
+
+	if (node_table == NULL)
+		return;
+
+	node_table_set_error(error, message);
+	node = &node_table->nodes[slot];
+
+	LWLockAcquire(&node_table->lock, LW_EXCLUSIVE);
+	if (node->used && node->generation == generation)
+	{
+		node->health = NODE_DOWN;
+		node->lag_us = -1;
+		strlcpy(node->error, error, sizeof(node->error));
+	}
+	LWLockRelease(&node_table->lock);
+}

@@ -1,0 +1,66 @@
+/*-------------------------------------------------------------------------
+ *
+ * node_state.h
+ *	  The picture of the cluster that all backends of one server share.
+ *
+ * A node is a PostgreSQL server, known by where it listens (host and port).
+ * Servers, as CREATE SERVER makes them, are objects of one database; the same
+ * node may be declared in several databases and is then monitored once.
+ *
+ * The picture only helps to choose.  It may be old or wrong: the node that
+ * runs a read checks for itself, so that a wrong picture costs time and
+ * never correctness.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CONSISTENCY_NODE_STATE_H
+#define CONSISTENCY_NODE_STATE_H
+
+#include "core/position.h"
+
+#define NODE_STATE_MAX_NODES	64	/* nodes of the cluster */
+#define NODE_STATE_MAX_SERVERS	256 /* server objects, over all databases */
+
+typedef enum NodeHealth
+{
+	NODE_UNKNOWN,				/* declared, no heartbeat came back yet */
+	NODE_UP,					/* the last heartbeat was answered in time */
+	NODE_DOWN					/* it wasn't, or a client's connection failed */
+} NodeHealth;
+
+typedef enum NodeRole
+{
+	NODE_ROLE_UNKNOWN,
+	NODE_PRIMARY,
+	NODE_REPLICA
+} NodeRole;
+
+/* What a router must know of one server object, copied from shared memory */
+typedef struct NodeInfo
+{
+	Oid			serverid;		/* pg_foreign_server.oid, this database */
+	int			slot;			/* place in the shared table, for the calls
+								 * below */
+	uint32		generation;		/* of that place: a slot may be used anew */
+	bool		self;			/* the server that we are */
+	NodeHealth	health;
+	NodeRole	role;
+	Position	position;		/* replayed (replica) or flushed (primary): a
+								 * lower bound */
+	int64		lag_us;			/* how far replay was behind, microseconds;
+								 * -1: unknown */
+	int			load;			/* statements that this server has routed
+								 * there now */
+} NodeInfo;
+
+extern void node_state_init(void);
+
+extern bool node_state_routable(void);
+extern int	node_state_snapshot(NodeInfo *nodes, int max);
+extern bool node_state_is_down(int slot, uint32 generation);
+extern void node_state_begin_statement(int slot, uint32 generation);
+extern void node_state_end_statement(int slot, uint32 generation);
+extern void node_state_saw_position(int slot, uint32 generation, Position position);
+extern void node_state_saw_failure(int slot, uint32 generation, const char *message);
+
+#endif							/* CONSISTENCY_NODE_STATE_H */

@@ -1,0 +1,129 @@
+/*-------------------------------------------------------------------------
+ *
+ * node_table.h
+ *	  The shared table behind node_state.h; only for the files of node/.
+ *
+ * Two arrays: nodes, told apart by address, and server objects, each of which
+ * refers to a node.  The readers (node_reader.c) write the servers of one
+ * database at a time; a node lives as long as a server refers to it.  The
+ * monitor (node_monitor.c) writes what it hears from the nodes.  Backends
+ * read, and add what they hear themselves.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CONSISTENCY_NODE_TABLE_H
+#define CONSISTENCY_NODE_TABLE_H
+
+#include "nodes/pg_list.h"
+#include "port/atomics.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+
+#include "node/node_state.h"
+
+#define NODE_HOST_SIZE		256
+#define NODE_PORT_SIZE		8
+#define NODE_ERROR_SIZE		256
+#define NODE_CONNINFO_SIZE	1024	/* beyond it a node can't be monitored */
+#define NODE_MAX_REQUESTS	32
+
+/* A node.  All fields but load: NodeTable.lock. */
+typedef struct SharedNode
+{
+	bool		used;
+	uint32		generation;		/* counts the uses of this slot, from 1 */
+	char		host[NODE_HOST_SIZE];	/* with the port: the key */
+	char		port[NODE_PORT_SIZE];
+	bool		self;			/* answered with our own instance id */
+	NodeHealth	health;
+	NodeRole	role;			/* in the last heartbeat */
+	Position	position;		/* a lower bound */
+	int64		lag_us;			/* replay lag, microseconds; -1: unknown */
+	int64		heartbeat_us;	/* node_clock_us() of the last good one; 0:
+								 * none */
+	char		error[NODE_ERROR_SIZE]; /* why it is DOWN, '' if it isn't */
+
+	/*
+	 * Statements routed there now, low half, and the generation that they
+	 * belong to, high half: so that a late end can't count against the next
+	 * user of the slot.  No lock.
+	 */
+	pg_atomic_uint64 load;
+} SharedNode;
+
+/* A server object.  All fields: NodeTable.lock. */
+typedef struct SharedServer
+{
+	Oid			dbid;			/* InvalidOid: free */
+	Oid			serverid;
+	int			slot;			/* in NodeTable.nodes; -1: no room for the
+								 * node */
+	bool		password_required;	/* must the monitor's link use a password? */
+	char		error[NODE_ERROR_SIZE]; /* why it can't be monitored, or '' */
+	char		conninfo[NODE_CONNINFO_SIZE];	/* the monitor's, or '';
+												 * secret */
+} SharedServer;
+
+typedef struct NodeTable
+{
+	int			tranche;		/* of lock; constant after setup */
+	uint64		instance;		/* names this running server; constant too */
+	LWLock		lock;
+
+	/*
+	 * Counts changes of what is declared, and of who we are; written under
+	 * lock (exclusive), read without.  Starts at 1.
+	 */
+	pg_atomic_uint32 generation;
+
+	/* The rest: lock. */
+	Latch	   *monitor;		/* of the monitor, while it runs */
+	int			nrequests;		/* databases to be read again */
+	bool		request_all;	/* they didn't fit */
+	Oid			requests[NODE_MAX_REQUESTS];
+	SharedNode	nodes[NODE_STATE_MAX_NODES];
+	SharedServer servers[NODE_STATE_MAX_SERVERS];
+} NodeTable;
+
+/* A server as a reader found it in the catalog; see SharedServer */
+typedef struct NodeDeclaration
+{
+	Oid			serverid;
+	char		host[NODE_HOST_SIZE];
+	char		port[NODE_PORT_SIZE];
+	bool		password_required;
+	char		error[NODE_ERROR_SIZE];
+	char		conninfo[NODE_CONNINFO_SIZE];
+} NodeDeclaration;
+
+/* The answer to a heartbeat */
+typedef struct NodeHeartbeat
+{
+	bool		self;
+	NodeRole	role;
+	Position	position;
+	int64		lag_us;			/* -1: unknown */
+	bool		first;			/* of this connection: the position may be
+								 * lower */
+} NodeHeartbeat;
+
+/* NULL where the library wasn't preloaded */
+extern NodeTable *node_table;
+
+extern int64 node_clock_us(void);
+
+extern void node_table_set_error(char *error, const char *message);
+extern void node_table_attach_monitor(Latch *latch);
+extern void node_table_detach_monitor(void);
+extern void node_table_declare(Oid dbid, const NodeDeclaration *declared, int ndeclared);
+extern List *node_table_databases(void);
+extern void node_table_request(Oid dbid);
+extern List *node_table_take_requests(bool *all);
+extern void node_table_heartbeat(int slot, uint32 generation, const NodeHeartbeat *heartbeat);
+extern void node_table_unmonitored(int slot, uint32 generation);
+extern uint32 node_table_node(int slot);
+extern int	node_table_conninfo(int slot, uint32 which, char *conninfo,
+								bool *password_required);
+extern bool node_table_has_conninfo(int slot, const char *conninfo);
+
+#endif							/* CONSISTENCY_NODE_TABLE_H */

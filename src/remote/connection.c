@@ -1,0 +1,376 @@
+/*-------------------------------------------------------------------------
+ *
+ * connection.c
+ *	  Connections of a backend to other nodes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "catalog/pg_authid.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "core/wait_event.h"
+#include "remote/connection.h"
+#include "remote/remote_query.h"
+
+/*
+ * First statements on a new connection.  The check interval bounds how long a
+ * statement goes on over there after we have closed the connection.  Timeouts
+ * are the local server's business.
+ */
+#define SETUP_SQL \
+	"SET client_connection_check_interval = '500ms';" \
+	"SET statement_timeout = 0;" \
+	"SET idle_session_timeout = 0;" \
+	"SET default_transaction_isolation = 'read committed';" \
+	"SET consistency.report_token = on;" \
+	"SELECT system_identifier, database FROM consistency.node_status()"
+
+static HTAB *connections = NULL;
+
+static RemoteConnection *lookup(Oid serverid, Oid userid, bool create);
+static PGconn *connect_to(const RemoteConnectionTarget *target, TimestampTz deadline,
+						  RemoteError *error);
+static bool check_login(PGconn *conn, Oid userid, const RemoteConnectionTarget *target,
+						RemoteError *error);
+static bool set_up(PGconn *conn, Oid userid, TimestampTz deadline, RemoteError *error);
+static bool is_this_database(const PGresult *result, RemoteError *error);
+static void ignore_notice(void *arg, const PGresult *result);
+static void disconnect(RemoteConnection *connection);
+static void mark_stale(Datum arg, int cacheid, uint32 hashvalue);
+
+/*
+ * connection_find
+ *		Acquire the connection to a node for a role, if there is one that is
+ *		good and not busy; otherwise NULL, with a busy one left alone.
+ */
+RemoteConnection *
+connection_find(Oid serverid, Oid userid)
+{
+	RemoteConnection *connection = lookup(serverid, userid, false);
+
+	if (connection == NULL || connection->conn == NULL || connection->busy)
+		return NULL;
+	if (connection->stale || PQstatus(connection->conn) != CONNECTION_OK)
+	{
+		disconnect(connection);
+		return NULL;
+	}
+	connection->busy = true;
+	return connection;
+}
+
+/*
+ * connection_open
+ *		Make a connection to a node for a role, and acquire it.
+ *
+ * Returns NULL and fills *error when that fails, when the node isn't a server
+ * of this cluster, or when the connection is in use already (a cursor reads
+ * from it).
+ */
+RemoteConnection *
+connection_open(Oid serverid, Oid userid, const RemoteConnectionTarget *target,
+				TimestampTz deadline, RemoteError *error)
+{
+	RemoteConnection *connection = lookup(serverid, userid, true);
+	PGconn	   *conn;
+
+	if (connection->busy)
+	{
+		remote_error_set(error, ERRCODE_OBJECT_IN_USE, "connection is in use");
+		return NULL;
+	}
+
+	/* Set before connecting, so that a change meanwhile is noticed. */
+	connection->stale = false;
+	connection->server_hash =
+		GetSysCacheHashValue1(FOREIGNSERVEROID, ObjectIdGetDatum(serverid));
+	connection->mapping_hash =
+		GetSysCacheHashValue1(USERMAPPINGOID, ObjectIdGetDatum(target->umid));
+
+	conn = connect_to(target, deadline, error);
+	if (conn == NULL)
+		return NULL;
+	PG_TRY();
+	{
+		if (!check_login(conn, userid, target, error) ||
+			!set_up(conn, userid, deadline, error))
+		{
+			PQfinish(conn);
+			conn = NULL;
+		}
+	}
+	PG_CATCH();
+	{
+		PQfinish(conn);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	if (conn == NULL)
+		return NULL;
+
+	connection->conn = conn;
+	connection->busy = true;
+	return connection;
+}
+
+/*
+ * connection_release
+ *		Hand a connection back; "reusable" says that nothing is under way.
+ *
+ * Doesn't raise errors: it is called while others are cleaned up after.
+ */
+void
+connection_release(RemoteConnection *connection, bool reusable)
+{
+	connection->busy = false;
+	if (!reusable || connection->stale)
+		disconnect(connection);
+}
+
+/*
+ * connection_wait
+ *		Wait for the socket of a connection, for at most until the deadline
+ *		(0: none).  False when that has passed.
+ */
+bool
+connection_wait(PGconn *conn, int socket_events, TimestampTz deadline, uint32 wait_event)
+{
+	int			events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | socket_events;
+	long		timeout = -1;
+	int			rc;
+
+	if (deadline != 0)
+	{
+		timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+		if (timeout <= 0)
+			return false;
+		events |= WL_TIMEOUT;
+	}
+	rc = WaitLatchOrSocket(MyLatch, events, PQsocket(conn), timeout, wait_event);
+	if (rc & WL_LATCH_SET)
+	{
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return true;
+}
+
+static RemoteConnection *
+lookup(Oid serverid, Oid userid, bool create)
+{
+	RemoteConnectionKey key = {serverid, userid};
+	RemoteConnection *connection;
+	bool		found;
+
+	if (connections == NULL)
+	{
+		HASHCTL		ctl = {0};
+
+		if (!create)
+			return NULL;
+		ctl.keysize = sizeof(RemoteConnectionKey);
+		ctl.entrysize = sizeof(RemoteConnection);
+		connections = hash_create("consistency connections", 8, &ctl, HASH_ELEM | HASH_BLOBS);
+		CacheRegisterSyscacheCallback(FOREIGNSERVEROID, mark_stale, (Datum) 0);
+		CacheRegisterSyscacheCallback(USERMAPPINGOID, mark_stale, (Datum) 0);
+	}
+
+	connection = hash_search(connections, &key, create ? HASH_ENTER : HASH_FIND, &found);
+	if (create && !found)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+		memset((char *) connection + sizeof(key), 0, sizeof(*connection) - sizeof(key));
+		initStringInfo(&connection->settings);
+		MemoryContextSwitchTo(old);
+	}
+	return connection;
+}
+
+/* Connect without blocking; NULL and *error on failure. */
+static PGconn *
+connect_to(const RemoteConnectionTarget *target, TimestampTz deadline, RemoteError *error)
+{
+	PGconn	   *conn;
+	PostgresPollingStatusType status;
+
+	conn = PQconnectStartParams(target->keywords, target->values, false);
+	if (conn == NULL || PQstatus(conn) == CONNECTION_BAD)
+	{
+		remote_error_from_connection(error, conn);
+		PQfinish(conn);
+		return NULL;
+	}
+
+	PG_TRY();
+	{
+		/* A poll before the first wait is wrong by libpq's documentation. */
+		status = PGRES_POLLING_WRITING;
+		while (status == PGRES_POLLING_READING || status == PGRES_POLLING_WRITING)
+		{
+			if (!connection_wait(conn,
+								 status == PGRES_POLLING_READING ? WL_SOCKET_READABLE : WL_SOCKET_WRITEABLE,
+								 deadline, wait_event_connect()))
+				break;
+			status = PQconnectPoll(conn);
+		}
+	}
+	PG_CATCH();
+	{
+		PQfinish(conn);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+
+	if (status != PGRES_POLLING_OK)
+	{
+		if (status == PGRES_POLLING_FAILED)
+			remote_error_from_connection(error, conn);
+		else
+			remote_error_set(error, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
+							 "connection timed out");
+		PQfinish(conn);
+		return NULL;
+	}
+	PQsetNoticeReceiver(conn, ignore_notice, NULL);
+	return conn;
+}
+
+/*
+ * Is this login allowed to serve the role?  It must have used the password of
+ * the mapping where that is required, and may be a superuser's only for a
+ * superuser: there would be no telling what a query can do over there.
+ */
+static bool
+check_login(PGconn *conn, Oid userid, const RemoteConnectionTarget *target, RemoteError *error)
+{
+	const char *is_superuser = PQparameterStatus(conn, "is_superuser");
+
+	if (target->password_required && !PQconnectionUsedPassword(conn))
+	{
+		remote_error_set(error, ERRCODE_S_R_E_PROHIBITED_SQL_STATEMENT_ATTEMPTED,
+						 "password is required, but the node did not ask for one");
+		return false;
+	}
+	if (!superuser_arg(userid) &&
+		(is_superuser == NULL || strcmp(is_superuser, "off") != 0))
+	{
+		remote_error_set(error, ERRCODE_INSUFFICIENT_PRIVILEGE,
+						 "user mapping logs in as a superuser, but the local role is none");
+		return false;
+	}
+	return true;
+}
+
+/* Become the role, set what all statements need, see where we are. */
+static bool
+set_up(PGconn *conn, Oid userid, TimestampTz deadline, RemoteError *error)
+{
+	const char *login = PQparameterStatus(conn, "session_authorization");
+	char	   *role = GetUserNameFromId(userid, false);
+	StringInfoData sql;
+	PGresult   *result;
+	bool		ok = true;
+	bool		is_known = false;
+
+	initStringInfo(&sql);
+	if (login == NULL || strcmp(login, role) != 0)
+		appendStringInfo(&sql, "SET ROLE %s;", quote_identifier(role));
+	appendStringInfoString(&sql, SETUP_SQL);
+
+	if (PQsetnonblocking(conn, 1) != 0 || !PQsendQuery(conn, sql.data))
+	{
+		remote_error_from_connection(error, conn);
+		return false;
+	}
+	while ((result = remote_query_next_result(conn, deadline, error)) != NULL)
+	{
+		if (!ok)
+			;					/* keep the first error */
+		else if (PQresultStatus(result) == PGRES_TUPLES_OK)
+			ok = is_known = is_this_database(result, error);
+		else if (PQresultStatus(result) != PGRES_COMMAND_OK)
+		{
+			remote_error_from_result(error, result, conn);
+			ok = false;
+		}
+		PQclear(result);
+	}
+	if (!ok || !is_known || error->sqlstate != 0)
+		return false;
+
+	if (!PQenterPipelineMode(conn))
+	{
+		remote_error_from_connection(error, conn);
+		return false;
+	}
+	return true;
+}
+
+/* Is it the database that we are in, on a server of our cluster? */
+static bool
+is_this_database(const PGresult *result, RemoteError *error)
+{
+	char		expected[32];
+
+	snprintf(expected, sizeof(expected), UINT64_FORMAT, GetSystemIdentifier());
+	if (PQntuples(result) != 1 || strcmp(PQgetvalue(result, 0, 0), expected) != 0)
+	{
+		remote_error_set(error, ERRCODE_FDW_ERROR, "node belongs to another cluster");
+		return false;
+	}
+	snprintf(expected, sizeof(expected), "%u", MyDatabaseId);
+	if (strcmp(PQgetvalue(result, 0, 1), expected) != 0)
+	{
+		remote_error_set(error, ERRCODE_FDW_ERROR,
+						 "option \"dbname\" of the server names another database than this one");
+		return false;
+	}
+	return true;
+}
+
+/* The other side's notices are about our statements, not about the user's. */
+static void
+ignore_notice(void *arg, const PGresult *result)
+{
+}
+
+static void
+disconnect(RemoteConnection *connection)
+{
+	PQfinish(connection->conn);
+	connection->conn = NULL;
+	connection->settings_known = false;
+	resetStringInfo(&connection->settings);
+	connection->position = POSITION_NONE;
+	if (connection->statements)
+		hash_destroy(connection->statements);
+	connection->statements = NULL;
+}
+
+/* A server or mapping changed (hashvalue 0: perhaps any). */
+static void
+mark_stale(Datum arg, int cacheid, uint32 hashvalue)
+{
+	HASH_SEQ_STATUS status;
+	RemoteConnection *connection;
+
+	hash_seq_init(&status, connections);
+	while ((connection = hash_seq_search(&status)) != NULL)
+	{
+		if (hashvalue == 0 ||
+			(cacheid == FOREIGNSERVEROID && connection->server_hash == hashvalue) ||
+			(cacheid == USERMAPPINGOID && connection->mapping_hash == hashvalue))
+			connection->stale = true;
+	}
+}

@@ -1,0 +1,64 @@
+/*-------------------------------------------------------------------------
+ *
+ * connection.h
+ *	  Connections of a backend to other nodes.
+ *
+ * A backend keeps one connection to each node for each role that it acts as.
+ * Who runs a statement acquires it, and hands it back when the last result
+ * was read; a connection handed back in the middle of one is closed.  Closing
+ * is also how a statement is cancelled there: the other side is told, when it
+ * is connected to, to look after its client (client_connection_check_interval).
+ * That can't hang, as a cancel request to a node that doesn't answer can.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CONSISTENCY_CONNECTION_H
+#define CONSISTENCY_CONNECTION_H
+
+#include "libpq-fe.h"
+#include "lib/stringinfo.h"
+#include "utils/hsearch.h"
+#include "utils/timestamp.h"
+
+#include "core/position.h"
+#include "remote/remote_error.h"
+
+typedef struct RemoteConnectionKey
+{
+	Oid			serverid;		/* pg_foreign_server.oid */
+	Oid			userid;			/* role whose rights statements run with */
+} RemoteConnectionKey;
+
+typedef struct RemoteConnection
+{
+	RemoteConnectionKey key;	/* hash key, must be first */
+	PGconn	   *conn;			/* NULL: not connected */
+	bool		busy;			/* acquired */
+	bool		stale;			/* server, mapping or role changed: connect anew */
+	uint32		server_hash;	/* syscache hash values, to know when it becomes stale */
+	uint32		mapping_hash;
+	StringInfoData settings;	/* what the other side has: name, 0, value, 0, ... */
+	bool		settings_known; /* false: the other side may have anything */
+	Position	position;		/* the highest that the other side's session knows of */
+	HTAB	   *statements;		/* prepared there, by text: remote_query.c */
+	uint32		next_statement; /* for their names */
+} RemoteConnection;
+
+/* How to connect, when there is no connection yet */
+typedef struct RemoteConnectionTarget
+{
+	Oid			umid;			/* pg_user_mapping.oid */
+	const char **keywords;		/* libpq's, NULL ended */
+	const char **values;
+	bool		password_required;	/* fail unless the server asked for a password */
+} RemoteConnectionTarget;
+
+extern RemoteConnection *connection_find(Oid serverid, Oid userid);
+extern RemoteConnection *connection_open(Oid serverid, Oid userid,
+										 const RemoteConnectionTarget *target,
+										 TimestampTz deadline, RemoteError *error);
+extern void connection_release(RemoteConnection *connection, bool reusable);
+extern bool connection_wait(PGconn *conn, int socket_events, TimestampTz deadline,
+							uint32 wait_event);
+
+#endif							/* CONSISTENCY_CONNECTION_H */

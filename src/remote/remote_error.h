@@ -1,0 +1,27 @@
+/*-------------------------------------------------------------------------
+ *
+ * remote_error.h
+ *	  An error of another node, kept until it is known what to make of it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CONSISTENCY_REMOTE_ERROR_H
+#define CONSISTENCY_REMOTE_ERROR_H
+
+#include "libpq-fe.h"
+
+typedef struct RemoteError
+{
+	int			sqlstate;		/* 0: no error */
+	char	   *message;		/* palloc'd, as are the others; never NULL with a sqlstate */
+	char	   *detail;			/* NULL if there is none, as the others */
+	char	   *hint;
+	char	   *context;
+} RemoteError;
+
+extern void remote_error_set(RemoteError *error, int sqlstate, const char *message);
+extern void remote_error_from_connection(RemoteError *error, PGconn *conn);
+extern void remote_error_from_result(RemoteError *error, const PGresult *result, PGconn *conn);
+extern void remote_error_raise(const RemoteError *error, const char *node) pg_attribute_noreturn();
+
+#endif							/* CONSISTENCY_REMOTE_ERROR_H */

@@ -1,0 +1,423 @@
+/*-------------------------------------------------------------------------
+ *
+ * remote_query.c
+ *	  One query at another node, its rows read as they come.
+ *
+ * Everything goes out in one pipeline, so that it costs one round trip:
+ *
+ *	  settings that differ from what the node's session has (set_config)
+ *	  the position that it must have reached, if it doesn't know (SET
+ *		consistency.token, which waits there before the query is parsed)
+ *	  the statement, to be prepared, if its text was seen before
+ *	  the query
+ *
+ * All of it is one transaction over there; so if any of it fails, the node's
+ * session has its old settings again, or ours: we send all of them next time.
+ *
+ * The answer's token comes as a parameter status ahead of the end of the
+ * pipeline, at no extra cost.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "utils/memutils.h"
+
+#include "core/wait_event.h"
+#include "remote/remote_query.h"
+#include "remote/remote_settings.h"
+
+/* how often to ask whether to give up, while nothing comes: milliseconds */
+#define ABANDON_CHECK_MS 100
+
+/* statements kept prepared on one connection */
+#define MAX_STATEMENTS 256
+
+/* A query text that was sent over a connection before */
+typedef struct Statement
+{
+	uint64		key;			/* hash of the text and the parameter types */
+	uint32		number;			/* its name is "consistency_<number>" */
+	bool		prepared;		/* the other side has it */
+} Statement;
+
+#define STATEMENT_NAME_SIZE 32
+
+static bool send_settings(RemoteQuery *query);
+static bool send_query(RemoteQuery *query, const RemoteQueryText *text);
+static Statement *find_statement(RemoteConnection *connection, const RemoteQueryText *text);
+static bool flush(RemoteQuery *query);
+static PGresult *next_result(RemoteQuery *query);
+static bool skip_setup(RemoteQuery *query);
+static void finish(RemoteQuery *query);
+static void fail(RemoteQuery *query, const PGresult *result);
+static bool wait_for_node(RemoteQuery *query, int socket_events);
+
+/*
+ * remote_query_send
+ *		Send a query over the connection in *query, which the caller has
+ *		acquired.
+ *
+ * The node is told to reach "position" first (given as a token), unless its
+ * session knows of that already.  False and query->error on failure; whether
+ * the connection can be used again tells query->finished.
+ */
+bool
+remote_query_send(RemoteQuery *query, const RemoteQueryText *text,
+				  Position position, const char *token)
+{
+	RemoteConnection *connection = query->connection;
+	PGconn	   *conn = connection->conn;
+
+	if (!send_settings(query))
+		return false;
+
+	if (position_before(connection->position, position))
+	{
+		char	   *sql = psprintf("SET consistency.token = '%s'", token);
+		bool		sent = PQsendQueryParams(conn, sql, 0, NULL, NULL, NULL, NULL, 0);
+
+		pfree(sql);
+		if (!sent)
+		{
+			fail(query, NULL);
+			return false;
+		}
+		query->setup_commands++;
+	}
+
+	if (!send_query(query, text) || !PQpipelineSync(conn))
+	{
+		fail(query, NULL);
+		return false;
+	}
+	if (query->setup_commands == 0)
+		PQsetSingleRowMode(conn);
+	return flush(query);
+}
+
+/*
+ * remote_query_next_row
+ *		Wait for the next row: a result of one row, to be PQclear'ed.
+ *
+ * After the last row NULL, with query->finished set.  On failure NULL as well,
+ * with query->error set.
+ *
+ * A query without rows gives, before that NULL, no result at all; the caller
+ * who wants to check the shape of the answer can do so at each row.
+ */
+PGresult *
+remote_query_next_row(RemoteQuery *query)
+{
+	PGresult   *result;
+
+	if (!query->started)
+	{
+		if (!skip_setup(query))
+			return NULL;
+		query->started = true;
+	}
+
+	result = next_result(query);
+	if (result == NULL)
+	{
+		if (query->error.sqlstate == 0)
+			remote_error_set(&query->error, ERRCODE_PROTOCOL_VIOLATION,
+							 "unexpected end of results");
+		return NULL;
+	}
+	if (PQresultStatus(result) == PGRES_SINGLE_TUPLE)
+		return result;
+
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+		fail(query, result);
+	PQclear(result);
+	finish(query);
+	return NULL;
+}
+
+/*
+ * remote_query_next_result
+ *		PQgetResult that can be interrupted and has a deadline (0: none).
+ *
+ * NULL where PQgetResult says NULL, and on failure, with *error set.
+ */
+PGresult *
+remote_query_next_result(PGconn *conn, TimestampTz deadline, RemoteError *error)
+{
+	while (PQflush(conn) > 0 || PQisBusy(conn))
+	{
+		if (!connection_wait(conn, WL_SOCKET_READABLE, deadline, wait_event_remote()))
+		{
+			remote_error_set(error, ERRCODE_CONNECTION_FAILURE, "no answer in time");
+			return NULL;
+		}
+		if (!PQconsumeInput(conn))
+		{
+			remote_error_from_connection(error, conn);
+			return NULL;
+		}
+	}
+	return PQgetResult(conn);
+}
+
+/* Queue the statement that brings the other side's settings up to date. */
+static bool
+send_settings(RemoteQuery *query)
+{
+	RemoteConnection *connection = query->connection;
+	RemoteSettingsChange change;
+
+	if (!remote_settings_change(connection, &change))
+		return true;			/* nothing to do */
+
+	if (!PQsendQueryParams(connection->conn, change.sql, change.nvalues, NULL,
+						   (const char *const *) change.values, NULL, NULL, 0))
+	{
+		fail(query, NULL);
+		return false;
+	}
+	query->setup_commands++;
+	return true;
+}
+
+/* Queue the query itself: prepared where its text was seen before. */
+static bool
+send_query(RemoteQuery *query, const RemoteQueryText *text)
+{
+	PGconn	   *conn = query->connection->conn;
+	Statement  *statement = find_statement(query->connection, text);
+	char		name[STATEMENT_NAME_SIZE];
+
+	if (statement == NULL)
+		return PQsendQueryParams(conn, text->sql, text->nparams, text->param_types,
+								 text->param_values, text->param_lengths,
+								 text->param_formats, text->result_format);
+
+	snprintf(name, sizeof(name), "consistency_%u", statement->number);
+	if (!statement->prepared)
+	{
+		if (!PQsendPrepare(conn, name, text->sql, text->nparams, text->param_types))
+			return false;
+		query->setup_commands++;
+		query->prepares = true;
+		query->statement_key = statement->key;
+	}
+	return PQsendQueryPrepared(conn, name, text->nparams, text->param_values,
+							   text->param_lengths, text->param_formats,
+							   text->result_format);
+}
+
+/*
+ * find_statement
+ *		The entry of a text that this connection has seen before; NULL if it
+ *		is new, or there are too many.
+ *
+ * A text is only prepared when it comes again: most texts with literals in
+ * them never do.
+ */
+static Statement *
+find_statement(RemoteConnection *connection, const RemoteQueryText *text)
+{
+	uint64		key;
+	bool		found;
+	Statement  *statement;
+
+	if (connection->statements == NULL)
+	{
+		HASHCTL		ctl = {0};
+
+		ctl.keysize = sizeof(uint64);
+		ctl.entrysize = sizeof(Statement);
+		connection->statements = hash_create("consistency statements", 16, &ctl,
+											 HASH_ELEM | HASH_BLOBS);
+	}
+
+	key = hash_bytes_extended((const unsigned char *) text->sql, strlen(text->sql), 0);
+	key = hash_bytes_extended((const unsigned char *) text->param_types,
+							  sizeof(Oid) * text->nparams, key);
+
+	statement = hash_search(connection->statements, &key,
+							hash_get_num_entries(connection->statements) < MAX_STATEMENTS ?
+							HASH_ENTER : HASH_FIND, &found);
+	if (!found)
+	{
+		if (statement)
+		{
+			statement->number = connection->next_statement++;
+			statement->prepared = false;
+		}
+		return NULL;
+	}
+	return statement;
+}
+
+/* Push out what is queued. */
+static bool
+flush(RemoteQuery *query)
+{
+	PGconn	   *conn = query->connection->conn;
+	int			rc;
+
+	while ((rc = PQflush(conn)) > 0)
+	{
+		if (!wait_for_node(query, WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE))
+			return false;
+		if (!PQconsumeInput(conn))
+			break;
+	}
+	if (rc == 0)
+		return true;
+	fail(query, NULL);
+	return false;
+}
+
+/* Wait for the next result; NULL between commands or when query->error is set. */
+static PGresult *
+next_result(RemoteQuery *query)
+{
+	PGconn	   *conn = query->connection->conn;
+
+	while (PQisBusy(conn))
+	{
+		if (!wait_for_node(query, WL_SOCKET_READABLE))
+			return NULL;
+		if (!PQconsumeInput(conn))
+		{
+			fail(query, NULL);
+			return NULL;
+		}
+	}
+	return PQgetResult(conn);
+}
+
+/*
+ * skip_setup
+ *		Read the answers to what went ahead of the query.  False, with
+ *		query->error, if any of it failed.
+ */
+static bool
+skip_setup(RemoteQuery *query)
+{
+	if (query->setup_commands == 0)
+		return true;
+
+	for (; query->setup_commands > 0; query->setup_commands--)
+	{
+		PGresult   *result = next_result(query);
+		ExecStatusType status;
+
+		if (query->error.sqlstate != 0)
+			return false;
+
+		status = PQresultStatus(result);
+		if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
+		{
+			fail(query, result);
+			PQclear(result);
+			finish(query);
+			return false;
+		}
+		PQclear(result);
+		result = next_result(query);	/* the NULL that ends the command's results */
+		Assert(result == NULL);
+
+		if (query->setup_commands == 1 && query->prepares)
+		{
+			Statement  *statement = hash_search(query->connection->statements,
+												&query->statement_key, HASH_FIND, NULL);
+
+			statement->prepared = true;
+		}
+	}
+	PQsetSingleRowMode(query->connection->conn);
+	return true;
+}
+
+/*
+ * finish
+ *		Read up to the end of the pipeline, so that the connection is idle
+ *		again.  An error that is set already stays.
+ */
+static void
+finish(RemoteQuery *query)
+{
+	RemoteError first = query->error;
+	int			nulls = 0;
+
+	query->error.sqlstate = 0;
+	while (nulls < 2)
+	{
+		PGresult   *result = next_result(query);
+		ExecStatusType status;
+
+		if (query->error.sqlstate != 0)
+			break;
+		if (result == NULL)
+		{
+			nulls++;
+			continue;
+		}
+		nulls = 0;
+		status = PQresultStatus(result);
+		PQclear(result);
+		if (status == PGRES_PIPELINE_SYNC)
+		{
+			query->finished = true;
+			break;
+		}
+	}
+	if (first.sqlstate != 0)
+		query->error = first;
+	else if (!query->finished && query->error.sqlstate == 0)
+		remote_error_set(&query->error, ERRCODE_PROTOCOL_VIOLATION, "unexpected end of results");
+
+	/* What failed was rolled back, the settings with it. */
+	query->connection->settings_known = (query->error.sqlstate == 0);
+}
+
+/* Note the first error; result NULL: the connection's. */
+static void
+fail(RemoteQuery *query, const PGresult *result)
+{
+	query->connection->settings_known = false;
+	query->connection->position = POSITION_NONE;
+	if (query->error.sqlstate != 0)
+		return;
+	if (result)
+		remote_error_from_result(&query->error, result, query->connection->conn);
+	else
+		remote_error_from_connection(&query->error, query->connection->conn);
+}
+
+/*
+ * wait_for_node
+ *		Wait for the connection's socket.  False, with query->error, when the
+ *		caller's abandon() says that there is nothing to wait for.
+ */
+static bool
+wait_for_node(RemoteQuery *query, int socket_events)
+{
+	PGconn	   *conn = query->connection->conn;
+	int			rc;
+
+	rc = WaitLatchOrSocket(MyLatch,
+						   WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH | socket_events,
+						   PQsocket(conn), ABANDON_CHECK_MS, wait_event_remote());
+	if (rc & WL_LATCH_SET)
+	{
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	if ((rc & WL_TIMEOUT) && query->abandon && query->abandon(query->abandon_arg))
+	{
+		remote_error_set(&query->error, ERRCODE_CONNECTION_FAILURE, "node does not answer");
+		query->connection->settings_known = false;
+		return false;
+	}
+	return true;
+}

@@ -1,0 +1,199 @@
+/*-------------------------------------------------------------------------
+ *
+ * remote_settings.c
+ *	  Settings that a query must find at another node as it finds them here.
+ *
+ * Two kinds are carried over: those that change answers, always, since the
+ * nodes' configuration files may differ; and whatever was set for this session,
+ * its role or its database (applications keep their own settings there, for
+ * row security policies among others).  Settings that only a superuser can set
+ * are left out: the other side logs in as an ordinary role.
+ *
+ * The connection remembers what the other side has.  As a rule nothing has
+ * changed, and nothing is sent.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/guc.h"
+#include "utils/memutils.h"
+
+#include "core/compat.h"
+#include "remote/remote_settings.h"
+
+/* Carried over always: they change what a query returns. */
+static const char *const answer_settings[] = {
+	"DateStyle", "IntervalStyle", "TimeZone", "array_nulls", "backslash_quote",
+	"bytea_output", "consistency", "consistency.wait_timeout",
+	"default_text_search_config", "extra_float_digits", "lc_monetary", "lc_numeric",
+	"lc_time", "row_security", "search_path", "standard_conforming_strings",
+	"timezone_abbreviations", "transform_null_equals", "xmlbinary", "xmloption",
+};
+
+/* Never carried over: they belong to the connection or the transaction. */
+static const char *const own_settings[] = {
+	"application_name", "client_connection_check_interval", "client_encoding",
+	"default_transaction_deferrable", "default_transaction_isolation",
+	"default_transaction_read_only", "idle_in_transaction_session_timeout",
+	"idle_session_timeout", "role", "seed", "session_authorization", "statement_timeout",
+	"tcp_keepalives_count", "tcp_keepalives_idle", "tcp_keepalives_interval",
+	"tcp_user_timeout", "transaction_deferrable", "transaction_isolation",
+	"transaction_read_only", "transaction_timeout",
+};
+
+static void collect_settings(StringInfo settings);
+static bool carried_over(const struct config_generic *setting);
+static void add_setting(StringInfo settings, const char *name);
+static void add_change(RemoteSettingsChange *change, StringInfo sql, const char *name,
+					   const char *value);
+static const char *find_setting(const StringInfo settings, const char *name);
+static const char *next_setting(const StringInfo settings, const char *name);
+static bool listed(const char *name, const char *const *list, int length);
+
+/*
+ * remote_settings_change
+ *		What must be sent so that the other side has our settings?  False:
+ *		nothing.
+ *
+ * The connection takes note of it as sent.  Values are palloc'd.
+ */
+bool
+remote_settings_change(RemoteConnection *connection, RemoteSettingsChange *change)
+{
+	StringInfoData wanted;
+	StringInfoData sql;
+	StringInfo	had = &connection->settings;
+
+	initStringInfo(&wanted);
+	collect_settings(&wanted);
+
+	if (connection->settings_known && wanted.len == had->len &&
+		memcmp(wanted.data, had->data, had->len) == 0)
+	{
+		pfree(wanted.data);
+		return false;
+	}
+
+	initStringInfo(&sql);
+	change->nvalues = 0;
+	change->values = NULL;
+	for (const char *name = next_setting(&wanted, NULL); name; name = next_setting(&wanted, name))
+	{
+		const char *value = find_setting(&wanted, name);
+		const char *old = connection->settings_known ? find_setting(had, name) : NULL;
+
+		if (old == NULL || strcmp(old, value) != 0)
+			add_change(change, &sql, name, value);
+	}
+	/* What was sent for a session's sake goes back to its default. */
+	for (const char *name = next_setting(had, NULL); name; name = next_setting(had, name))
+	{
+		if (find_setting(&wanted, name) == NULL)
+			add_change(change, &sql, name, NULL);
+	}
+
+	resetStringInfo(had);
+	appendBinaryStringInfo(had, wanted.data, wanted.len);
+	connection->settings_known = true;
+	change->sql = sql.data;
+	pfree(wanted.data);
+	return change->nvalues > 0;
+}
+
+/* Our own settings, as name, 0, value, 0, in the order of their names. */
+static void
+collect_settings(StringInfo settings)
+{
+	int			num;
+	struct config_generic **all = compat_guc_variables(&num);
+
+	for (int i = 0; i < num; i++)
+	{
+		if (carried_over(all[i]))
+			add_setting(settings, all[i]->name);
+	}
+	for (int i = 0; i < lengthof(answer_settings); i++)
+		add_setting(settings, answer_settings[i]);
+}
+
+/*
+ * Was it set for this session, role or database (an application's own setting:
+ * anywhere), and can an ordinary role set it?
+ */
+static bool
+carried_over(const struct config_generic *setting)
+{
+	GucSource	lowest = (setting->flags & GUC_CUSTOM_PLACEHOLDER) ?
+		PGC_S_DYNAMIC_DEFAULT : PGC_S_GLOBAL;
+
+	if (setting->source < lowest || setting->source == PGC_S_OVERRIDE)
+		return false;
+	return setting->context == PGC_USERSET &&
+		strncmp(setting->name, "consistency", strlen("consistency")) != 0 &&
+		!listed(setting->name, own_settings, lengthof(own_settings)) &&
+		!listed(setting->name, answer_settings, lengthof(answer_settings));
+}
+
+static void
+add_setting(StringInfo settings, const char *name)
+{
+	const char *value = GetConfigOption(name, true, false);
+
+	if (value == NULL)
+		return;
+	appendBinaryStringInfo(settings, name, strlen(name) + 1);
+	appendBinaryStringInfo(settings, value, strlen(value) + 1);
+}
+
+/* Append one set_config() call; value NULL: back to the default. */
+static void
+add_change(RemoteSettingsChange *change, StringInfo sql, const char *name, const char *value)
+{
+	appendStringInfo(sql, "%s pg_catalog.set_config($%d, $%d, false)",
+					 change->nvalues == 0 ? "SELECT" : ",",
+					 change->nvalues + 1, change->nvalues + 2);
+	if (change->values == NULL)
+		change->values = palloc(sizeof(char *) * 2);
+	else
+		change->values = repalloc(change->values, sizeof(char *) * (change->nvalues + 2));
+	change->values[change->nvalues++] = pstrdup(name);
+	change->values[change->nvalues++] = value ? pstrdup(value) : NULL;
+}
+
+/* The value of a setting; NULL if it isn't there. */
+static const char *
+find_setting(const StringInfo settings, const char *name)
+{
+	for (const char *p = next_setting(settings, NULL); p; p = next_setting(settings, p))
+	{
+		if (strcmp(p, name) == 0)
+			return p + strlen(p) + 1;
+	}
+	return NULL;
+}
+
+/* The name after this one (NULL: the first); NULL at the end. */
+static const char *
+next_setting(const StringInfo settings, const char *name)
+{
+	const char *next = settings->data;
+
+	if (name)
+	{
+		next = name + strlen(name) + 1;
+		next += strlen(next) + 1;
+	}
+	return next < settings->data + settings->len ? next : NULL;
+}
+
+static bool
+listed(const char *name, const char *const *list, int length)
+{
+	for (int i = 0; i < length; i++)
+	{
+		if (strcmp(name, list[i]) == 0)
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,88 @@
+/*-------------------------------------------------------------------------
+ *
+ * timeline.c
+ *	  Does a position still exist in the history of this server?
+ *
+ * A promotion ends the old timeline at the switch point and goes on with a new
+ * one.  What the old primary wrote beyond that point is lost.  The timeline
+ * history file tells the switch points.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/timeline.h"
+#include "access/xlog.h"
+
+#include "core/errors.h"
+#include "requirement/timeline.h"
+
+/*
+ * timeline_judge
+ *		Where does a position stand, seen from a server on timeline "current"?
+ *
+ * May raise the errors of reading a timeline history file.
+ */
+TimelineVerdict
+timeline_judge(Position position, TimeLineID current)
+{
+	/* The last switch point looked up: histories don't change. */
+	static TimeLineID cached_current = 0;
+	static TimeLineID cached_old = 0;
+	static XLogRecPtr cached_end = InvalidXLogRecPtr;
+
+	if (position.tli == current)
+		return TIMELINE_SAME;
+	if (position.tli > current)
+		return TIMELINE_AHEAD;
+
+	if (cached_current != current || cached_old != position.tli)
+	{
+		List	   *history = readTimeLineHistory(current);
+		XLogRecPtr	end = InvalidXLogRecPtr;
+		ListCell   *cell;
+
+		/* A timeline that isn't in the history lost all that it had. */
+		foreach(cell, history)
+		{
+			TimeLineHistoryEntry *entry = lfirst(cell);
+
+			if (entry->tli == position.tli)
+				end = entry->end;
+		}
+		list_free_deep(history);
+		cached_current = current;
+		cached_old = position.tli;
+		cached_end = end;
+	}
+
+	return position.lsn <= cached_end ? TIMELINE_PAST : TIMELINE_LOST;
+}
+
+/* The error for TIMELINE_LOST. */
+void
+timeline_error_lost(Position position, TimeLineID current)
+{
+	char		buf[POSITION_TEXT_SIZE];
+
+	ereport(ERROR,
+			(errcode(ERRCODE_POSITION_LOST),
+			 errmsg("position %s was lost in a failover", position_text(position, buf)),
+			 errdetail("This server is on timeline %u, which left timeline %u before that position.",
+					   current, position.tli),
+			 errhint("What the session wrote or saw there no longer exists. Go on without it with RESET consistency.token.")));
+}
+
+/* The error for TIMELINE_AHEAD on a primary, which will never follow. */
+void
+timeline_error_ahead(Position position, TimeLineID current)
+{
+	char		buf[POSITION_TEXT_SIZE];
+
+	ereport(ERROR,
+			(errcode(ERRCODE_POSITION_LOST),
+			 errmsg("position %s is of a newer timeline than this primary's",
+					position_text(position, buf)),
+			 errdetail("This server is on timeline %u; another one was promoted since.", current),
+			 errhint("Connect to the current primary.")));
+}

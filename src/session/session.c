@@ -1,0 +1,258 @@
+/*-------------------------------------------------------------------------
+ *
+ * session.c
+ *	  What a session has written and seen, and the token that tells it.
+ *
+ * The setting consistency.token is a window on the session's context: showing
+ * it formats the context's position, setting it merges a position into the
+ * context, resetting it clears the context.  It is reported to the client
+ * (GUC_REPORT) when the position has moved by the end of a transaction, with
+ * the answer that is on its way anyhow.
+ *
+ * The context isn't undone by ROLLBACK: what a transaction that failed has
+ * read was seen all the same, and a token handed in is still known.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+
+#include "core/errors.h"
+#include "core/extension.h"
+#include "core/guc.h"
+#include "session/commit_position.h"
+#include "session/session.h"
+#include "session/token.h"
+
+static SessionContext context;
+
+/* consistency.token as the settings machinery stores it: what was last set */
+static char *token_setting = NULL;
+
+/* what the client was last told */
+static Position published;
+
+/* we are setting consistency.token ourselves, to have it reported */
+static bool publishing = false;
+
+/* the transaction wrote though it has no transaction id: COMMIT PREPARED */
+static bool wrote_without_xid = false;
+
+static bool check_token(char **newval, void **extra, GucSource source);
+static void assign_token(const char *newval, void *extra);
+static const char *show_token(void);
+static void track_transaction(XactEvent event, void *arg);
+static void publish_token(void);
+
+PG_FUNCTION_INFO_V1(consistency_token);
+
+/* Define the setting, follow transactions.  Only while being preloaded. */
+void
+session_init(void)
+{
+	/* set by clients that carry a token from one connection to another */
+	DefineCustomStringVariable("consistency.token",
+							   "What this session has written and seen, for other sessions to catch up with.",
+							   "Setting it makes later reads see at least that; resetting it forgets all.",
+							   &token_setting,
+							   "",
+							   PGC_USERSET,
+							   GUC_REPORT | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE |
+							   GUC_DISALLOW_IN_AUTO_FILE,
+							   check_token, assign_token, show_token);
+	RegisterXactCallback(track_transaction, NULL);
+}
+
+/* The context, to look at. */
+const SessionContext *
+session_context(void)
+{
+	return &context;
+}
+
+/* The highest position that the session has written or seen anywhere. */
+Position
+session_position(void)
+{
+	return position_max(context.elsewhere,
+						position_max(context.written, context.observed));
+}
+
+/* The same as a token; in a static buffer. */
+const char *
+session_token(void)
+{
+	static char buf[TOKEN_TEXT_SIZE];
+
+	return token_format(session_position(), GetSystemIdentifier(), buf);
+}
+
+/*
+ * session_observed_here
+ *		The session reads at this server, with a snapshot taken before this
+ *		call.
+ */
+void
+session_observed_here(void)
+{
+	context.observed = position_max(context.observed, commit_position_bound());
+}
+
+/*
+ * session_observed_elsewhere
+ *		The session has seen a position at another node, or got it as a token.
+ */
+void
+session_observed_elsewhere(Position position)
+{
+	if (position_before(context.elsewhere, position))
+	{
+		context.elsewhere = position;
+		context.elsewhere_holds_here = false;
+	}
+}
+
+/*
+ * session_elsewhere_holds_here
+ *		Every snapshot that will be taken at this server from now on shows all
+ *		that the session has seen elsewhere.
+ */
+void
+session_elsewhere_holds_here(void)
+{
+	context.elsewhere_holds_here = true;
+}
+
+/* The current transaction makes something visible though it has no xid. */
+void
+session_wrote_without_xid(void)
+{
+	wrote_without_xid = true;
+}
+
+/* Forget everything, as for a new client of a connection pool. */
+void
+session_reset(void)
+{
+	memset(&context, 0, sizeof(context));
+	published = POSITION_NONE;
+}
+
+/*
+ * consistency.token() returns text
+ *		The session's token, '' if it has neither written nor seen anything.
+ */
+Datum
+consistency_token(PG_FUNCTION_ARGS)
+{
+	errors_require_preload("consistency.token()");
+	PG_RETURN_TEXT_P(cstring_to_text(session_token()));
+}
+
+static bool
+check_token(char **newval, void **extra, GucSource source)
+{
+	Position	position;
+
+	/* The system identifier isn't there yet while the postmaster starts. */
+	if (**newval == '\0' || publishing)
+		return true;
+
+	switch (token_parse(*newval, GetSystemIdentifier(), &position))
+	{
+		case TOKEN_OK:
+			return true;
+		case TOKEN_MALFORMED:
+			GUC_check_errmsg(TOKEN_MALFORMED_MESSAGE, *newval);
+			GUC_check_errhint(TOKEN_MALFORMED_HINT);
+			return false;
+		case TOKEN_FOREIGN:
+			GUC_check_errmsg(TOKEN_FOREIGN_MESSAGE, *newval);
+			GUC_check_errhint(TOKEN_FOREIGN_HINT);
+			return false;
+	}
+	return false;
+}
+
+/*
+ * Merge the token into the context, or clear the context for none.
+ *
+ * Not when an aborting or committing transaction puts an earlier value of the
+ * setting back, which is when no transaction is in progress.
+ */
+static void
+assign_token(const char *newval, void *extra)
+{
+	Position	position;
+
+	if (publishing || !IsTransactionState())
+		return;
+
+	if (newval[0] == '\0')
+		session_reset();
+	else if (token_parse(newval, GetSystemIdentifier(), &position) == TOKEN_OK)
+		session_observed_elsewhere(position);
+}
+
+static const char *
+show_token(void)
+{
+	/* The postmaster has no system identifier when it first asks. */
+	return position_is_set(session_position()) ? session_token() : "";
+}
+
+static void
+track_transaction(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+			/* A reader's WAL (pruning, say) is nothing that it has written. */
+			if (wrote_without_xid || TransactionIdIsValid(GetTopTransactionIdIfAny()))
+				context.written = (Position)
+			{
+				GetWALInsertionTimeLine(), XactLastCommitEnd
+			};
+			/* FALLTHROUGH */
+		case XACT_EVENT_ABORT:
+			wrote_without_xid = false;
+			publish_token();
+			break;
+		default:
+			break;
+	}
+}
+
+/*
+ * publish_token
+ *		Have the token reported to the client if it has moved.
+ *
+ * PostgreSQL reports a setting once it was set, and asks show_token for the
+ * value; so the value set here only counts for pg_settings.reset and the like.
+ * When a transaction aborts it is taken back, but reported nevertheless.
+ */
+static void
+publish_token(void)
+{
+	Position	position;
+
+	if (!guc_report_token || !extension_was_created() || MyBackendType != B_BACKEND ||
+		proc_exit_inprogress)
+		return;
+
+	position = session_position();
+	if (position_equal(position, published))
+		return;
+
+	publishing = true;
+	SetConfigOption("consistency.token", session_token(), PGC_USERSET, PGC_S_SESSION);
+	publishing = false;
+	published = position;
+}

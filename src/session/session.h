@@ -1,0 +1,39 @@
+/*-------------------------------------------------------------------------
+ *
+ * session.h
+ *	  What a session has written and seen.
+ *
+ * Reads and commits at this server need no check when the next read runs here
+ * too: a server doesn't go back.  So the context keeps apart what happened
+ * here and what was learned from elsewhere; the first matters only for reads
+ * that leave and for the token, the second must be enforced here as well.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CONSISTENCY_SESSION_H
+#define CONSISTENCY_SESSION_H
+
+#include "core/position.h"
+
+typedef struct SessionContext
+{
+	Position	written;		/* end of the last own commit at this server */
+	Position	observed;		/* the highest that own reads at this server can have seen */
+	Position	elsewhere;		/* the highest of tokens handed in and of answers from other
+								 * nodes; a replica may have shown it before we do */
+	bool		elsewhere_holds_here;	/* this server is known to show all of elsewhere */
+} SessionContext;
+
+extern void session_init(void);
+
+extern const SessionContext *session_context(void);
+extern Position session_position(void);
+extern const char *session_token(void);
+
+extern void session_observed_here(void);
+extern void session_observed_elsewhere(Position position);
+extern void session_elsewhere_holds_here(void);
+extern void session_wrote_without_xid(void);
+extern void session_reset(void);
+
+#endif							/* CONSISTENCY_SESSION_H */

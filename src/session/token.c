@@ -1,0 +1,124 @@
+/*-------------------------------------------------------------------------
+ *
+ * token.c
+ *	  Positions as clients carry them from one session to another.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <ctype.h>
+
+#include "access/xlog.h"
+
+#include "session/token.h"
+
+static bool parse_number(const char **text, int base, uint64 max, char end, uint64 *number);
+
+/*
+ * token_format
+ *		Write the token of a position into buf (TOKEN_TEXT_SIZE bytes), return
+ *		buf; the empty string for no position.
+ */
+char *
+token_format(Position position, uint64 system_identifier, char *buf)
+{
+	if (!position_is_set(position))
+		buf[0] = '\0';
+	else
+		snprintf(buf, TOKEN_TEXT_SIZE, UINT64_FORMAT ":%u:%X/%X",
+				 system_identifier, position.tli, LSN_FORMAT_ARGS(position.lsn));
+	return buf;
+}
+
+/*
+ * token_parse
+ *		Read a token of the cluster with the given system identifier.
+ *
+ * *position is set only where the verdict is TOKEN_OK.  Exactly what
+ * token_format writes is accepted (LSN digits in either case).
+ */
+TokenVerdict
+token_parse(const char *text, uint64 system_identifier, Position *position)
+{
+	uint64		system,
+				tli,
+				high,
+				low;
+
+	if (text[0] == '\0')
+	{
+		*position = POSITION_NONE;
+		return TOKEN_OK;
+	}
+
+	if (!parse_number(&text, 10, PG_UINT64_MAX, ':', &system) ||
+		!parse_number(&text, 10, PG_UINT32_MAX, ':', &tli) ||
+		!parse_number(&text, 16, PG_UINT32_MAX, '/', &high) ||
+		!parse_number(&text, 16, PG_UINT32_MAX, '\0', &low) ||
+		tli == 0 || (high == 0 && low == 0))
+		return TOKEN_MALFORMED;
+
+	if (system != system_identifier)
+		return TOKEN_FOREIGN;
+
+	position->tli = (TimeLineID) tli;
+	position->lsn = (high << 32) | low;
+	return TOKEN_OK;
+}
+
+/*
+ * token_parse_or_error
+ *		Read a token of this cluster, or raise the error that says what is
+ *		wrong with it.
+ */
+Position
+token_parse_or_error(const char *text)
+{
+	Position	position = POSITION_NONE;
+	TokenVerdict verdict = token_parse(text, GetSystemIdentifier(), &position);
+
+	if (verdict == TOKEN_MALFORMED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg(TOKEN_MALFORMED_MESSAGE, text),
+				 errhint(TOKEN_MALFORMED_HINT)));
+	if (verdict == TOKEN_FOREIGN)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg(TOKEN_FOREIGN_MESSAGE, text),
+				 errhint(TOKEN_FOREIGN_HINT)));
+	return position;
+}
+
+/*
+ * Read one number that is followed by the character "end", and move *text
+ * behind that.  Nothing but digits is accepted: no sign, no space.
+ */
+static bool
+parse_number(const char **text, int base, uint64 max, char end, uint64 *number)
+{
+	const char *p = *text;
+	uint64		value = 0;
+
+	if (*p == end)
+		return false;
+	for (; *p != end; p++)
+	{
+		unsigned char c = (unsigned char) *p;
+		int			digit;
+
+		if (c >= '0' && c <= '9')
+			digit = c - '0';
+		else if (base == 16 && isxdigit(c))
+			digit = tolower(c) - 'a' + 10;
+		else
+			return false;
+		if (value > (max - digit) / base)
+			return false;
+		value = value * base + digit;
+	}
+	*text = end == '\0' ? p : p + 1;
+	*number = value;
+	return true;
+}

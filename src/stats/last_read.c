@@ -1,0 +1,86 @@
+/*-------------------------------------------------------------------------
+ *
+ * last_read.c
+ *	  What happened to the last statement: consistency.last_read().
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "core/errors.h"
+#include "stats/last_read.h"
+
+#define LAST_READ_COLUMNS 7
+
+/*
+ * The statement that is running, and the one before it: the statement that
+ * asks is itself the one that is running.
+ */
+static LastRead current;
+static LastRead previous;
+
+PG_FUNCTION_INFO_V1(consistency_last_read);
+
+/* A new statement begins: returns its record, empty, to fill. */
+LastRead *
+last_read_begin(void)
+{
+	previous = current;
+	current.level = NULL;
+	current.requirement[0] = '\0';
+	current.node[0] = '\0';
+	current.position = POSITION_NONE;
+	current.waited_us = 0;
+	current.place = "local";
+	current.reason[0] = '\0';
+	return &current;
+}
+
+/* The record of the statement that is running. */
+LastRead *
+last_read_current(void)
+{
+	return &current;
+}
+
+/*
+ * consistency.last_read() returns one row; no row if there was no statement
+ *		level, requirement, node, position, waited, place, reason
+ */
+Datum
+consistency_last_read(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Datum		values[LAST_READ_COLUMNS] = {0};
+	bool		nulls[LAST_READ_COLUMNS] = {0};
+	char		position[POSITION_TEXT_SIZE];
+	Interval   *waited;
+
+	errors_require_preload("consistency.last_read()");
+	InitMaterializedSRF(fcinfo, 0);
+	if (previous.level == NULL)
+		return (Datum) 0;
+
+	waited = palloc0(sizeof(Interval));
+	waited->time = previous.waited_us;
+
+	values[0] = CStringGetTextDatum(previous.level);
+	values[1] = CStringGetTextDatum(previous.requirement);
+	if (previous.node[0])
+		values[2] = CStringGetTextDatum(previous.node);
+	else
+		nulls[2] = true;
+	if (position_is_set(previous.position))
+		values[3] = CStringGetTextDatum(position_text(previous.position, position));
+	else
+		nulls[3] = true;
+	values[4] = IntervalPGetDatum(waited);
+	values[5] = CStringGetTextDatum(previous.place);
+	values[6] = CStringGetTextDatum(previous.reason);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	return (Datum) 0;
+}

@@ -1,0 +1,29 @@
+/*-------------------------------------------------------------------------
+ *
+ * last_read.h
+ *	  What happened to the last statement: consistency.last_read().
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CONSISTENCY_LAST_READ_H
+#define CONSISTENCY_LAST_READ_H
+
+#include "datatype/timestamp.h"
+
+#include "core/position.h"
+
+typedef struct LastRead
+{
+	const char *level;			/* static; NULL: there was no statement */
+	char		requirement[64];
+	char		node[64];		/* name of the server object, "" for this server */
+	Position	position;		/* what the read was known to run at, or beyond */
+	int64		waited_us;		/* in the server that was asked, microseconds */
+	const char *place;			/* static: local, waited, routed */
+	char		reason[128];
+} LastRead;
+
+extern LastRead *last_read_begin(void);
+extern LastRead *last_read_current(void);
+
+#endif							/* CONSISTENCY_LAST_READ_H */

@@ -1,0 +1,87 @@
+-- Who may do what.  PUBLIC has what every client needs, and no more.
+
+BEGIN;
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS pgtap;
+CREATE EXTENSION IF NOT EXISTS consistency;
+
+SELECT plan(27);
+
+CREATE ROLE tap_nobody;
+CREATE ROLE tap_watcher IN ROLE pg_monitor;
+CREATE ROLE tap_admin;
+GRANT USAGE ON FOREIGN DATA WRAPPER consistency TO tap_admin;
+GRANT ALL ON SCHEMA public TO tap_nobody, tap_watcher, tap_admin;
+
+-- schema: to be used, not to be changed
+SELECT schema_privs_are('consistency', 'tap_nobody', ARRAY['USAGE'], 'PUBLIC uses the schema, no more');
+
+-- functions of PUBLIC
+SELECT function_privs_are('consistency', 'token', ARRAY[]::text[], 'tap_nobody', ARRAY['EXECUTE']);
+SELECT function_privs_are('consistency', 'last_read', ARRAY[]::text[], 'tap_nobody', ARRAY['EXECUTE']);
+SELECT function_privs_are('consistency', 'wait_for', ARRAY['text', 'interval'], 'tap_nobody', ARRAY['EXECUTE']);
+SELECT function_privs_are('consistency', 'node_status', ARRAY[]::text[], 'tap_nobody', ARRAY['EXECUTE']);
+SELECT function_privs_are('consistency', 'fdw_validator', ARRAY['text[]', 'oid'], 'tap_nobody', ARRAY[]::text[]);
+
+-- nothing else: exactly these are PUBLIC's
+SELECT bag_eq(
+    $$ SELECT p.proname::text FROM pg_proc p
+        WHERE p.pronamespace = 'consistency'::regnamespace
+          AND has_function_privilege('tap_nobody', p.oid, 'EXECUTE') $$,
+    $$ VALUES ('token'), ('last_read'), ('wait_for'), ('node_status') $$,
+    'functions of PUBLIC');
+SELECT is_empty(
+    $$ SELECT c.oid::regclass FROM pg_class c
+        WHERE c.relnamespace = 'consistency'::regnamespace AND c.relkind IN ('r', 'v', 'm', 'S', 'p')
+          AND has_table_privilege('tap_nobody', c.oid,
+                                  'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') $$,
+    'no relation of PUBLIC');
+
+-- nodes: addresses of servers, for those who watch
+SELECT table_privs_are('consistency', 'nodes', 'tap_nobody', ARRAY[]::text[]);
+SELECT table_privs_are('consistency', 'nodes', 'pg_monitor', ARRAY['SELECT']);
+SELECT table_privs_are('consistency', 'nodes', 'tap_watcher', ARRAY['SELECT']);
+SELECT is_empty(
+    $$ SELECT c.oid::regclass FROM pg_class c
+        WHERE c.relnamespace = 'consistency'::regnamespace
+          AND has_table_privilege('tap_watcher', c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE') $$,
+    'watchers change nothing');
+
+-- the wrapper: who may declare nodes is granted
+SELECT fdw_privs_are('consistency', 'tap_nobody', ARRAY[]::text[]);
+SELECT fdw_privs_are('consistency', 'tap_admin', ARRAY['USAGE']);
+
+-- the same by doing it
+SET ROLE tap_nobody;
+SELECT lives_ok('SELECT consistency.token()', 'anyone: token()');
+SELECT lives_ok('SELECT * FROM consistency.last_read()', 'anyone: last_read()');
+SELECT lives_ok('CALL consistency.wait_for(consistency.token())', 'anyone: wait_for()');
+SELECT lives_ok('SELECT * FROM consistency.node_status()', 'anyone: node_status()');
+SELECT lives_ok($$SET LOCAL consistency = 'eventual'$$, 'anyone: a level');
+SELECT throws_ok('SELECT * FROM consistency.nodes', '42501', NULL, 'nobody: nodes');
+SELECT throws_ok('CREATE TABLE consistency.mine ()', '42501', NULL, 'nobody: a table in the schema');
+SELECT throws_ok(
+    $$CREATE SERVER tap_server FOREIGN DATA WRAPPER consistency OPTIONS (host 'h')$$,
+    '42501', NULL, 'nobody: a server');
+SELECT throws_ok($$SET consistency.monitor_role = 'tap_nobody'$$, '55P02', NULL, 'nobody: the monitor''s role');
+RESET ROLE;
+SET ROLE tap_watcher;
+SELECT lives_ok('SELECT * FROM consistency.nodes', 'watcher: nodes');
+RESET ROLE;
+SET ROLE tap_admin;
+SELECT lives_ok(
+    $$CREATE SERVER tap_server FOREIGN DATA WRAPPER consistency OPTIONS (host 'h')$$, 'admin: a server');
+SELECT lives_ok(
+    $$CREATE USER MAPPING FOR tap_nobody SERVER tap_server OPTIONS ("user" 'u', password 'p')$$,
+    'admin: a mapping');
+RESET ROLE;
+-- another's password isn't for everybody's eyes
+SET ROLE tap_nobody;
+SELECT is_empty(
+    $$ SELECT umoptions FROM pg_user_mappings
+        WHERE srvname = 'tap_server' AND umoptions::text LIKE '%password%' AND usename <> 'tap_nobody' $$,
+    'nobody sees another''s password');
+RESET ROLE;
+
+SELECT * FROM finish();
+ROLLBACK;
