@@ -86,15 +86,15 @@ SELECT attname, format_type(atttypid, atttypmod)
  WHERE attrelid = 'consistency.nodes'::regclass AND attnum > 0
  ORDER BY attnum;
 SELECT count(*) FROM consistency.nodes n WHERE n::text LIKE '%password%';
-SELECT server, host, port FROM consistency.nodes ORDER BY server COLLATE "C";
+SELECT name, host, port, state, role, this FROM consistency.nodes ORDER BY name COLLATE "C";
 DROP SERVER regress_two CASCADE;
-SELECT server FROM consistency.nodes ORDER BY server COLLATE "C";
+SELECT name FROM consistency.nodes ORDER BY name COLLATE "C";
 ALTER SERVER regress_one RENAME TO regress_uno;
-SELECT server FROM consistency.nodes ORDER BY server COLLATE "C";
+SELECT name FROM consistency.nodes ORDER BY name COLLATE "C";
 BEGIN;
 DROP SERVER regress_uno CASCADE;
 ROLLBACK;
-SELECT server FROM consistency.nodes ORDER BY server COLLATE "C";
+SELECT name FROM consistency.nodes ORDER BY name COLLATE "C";
 
 -- nothing is routed to nodes that nobody monitors
 SET consistency.routing = 'always';

@@ -25,12 +25,17 @@ bool		extension_created = false;
 
 static bool callback_registered = false;
 
+/* invalidations that came in */
+static uint64 changes = 0;
+
 static void forget_extension(Datum arg, int cacheid, uint32 hashvalue);
 
 /* Look into the catalog and remember the answer until it changes. */
 bool
 extension_lookup(void)
 {
+	uint64		before;
+
 	if (!IsTransactionState() || !OidIsValid(MyDatabaseId))
 		return false;
 
@@ -40,15 +45,17 @@ extension_lookup(void)
 		callback_registered = true;
 	}
 
-	/* Set before the look-up, so that an invalidation during it counts. */
-	extension_known = true;
+	/* An answer that was overtaken by a change is good for this once. */
+	before = changes;
 	extension_created =
 		GetForeignDataWrapperByName(EXTENSION_FDW_NAME, true) != NULL;
+	extension_known = (changes == before);
 	return extension_created;
 }
 
 static void
 forget_extension(Datum arg, int cacheid, uint32 hashvalue)
 {
+	changes++;
 	extension_known = false;
 }

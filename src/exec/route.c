@@ -47,9 +47,10 @@ route_decide(Route *route)
 
 	wish.position = route->requirement.position;
 	wish.any_health = route->requirement.any_health;
-	wish.max_wait_us = (int64) guc_wait_timeout * 1000;
+	route->wait_timeout_ms = guc_wait_timeout;
 	if (guc_routing == ROUTING_AUTO)
-		wish.max_wait_us /= AUTO_WAIT_PART;
+		route->wait_timeout_ms = Max(guc_wait_timeout / AUTO_WAIT_PART, 1);
+	wish.max_wait_us = (int64) route->wait_timeout_ms * 1000;
 
 	nnodes = node_state_snapshot(nodes, lengthof(nodes));
 	chosen = node_choice_pick(nodes, nnodes, &wish, turn++, &route->reason);

@@ -15,7 +15,8 @@ typedef struct Route
 {
 	bool		remote;
 	NodeInfo	node;			/* where to; valid if remote */
-	const char *reason;			/* static */
+	int			wait_timeout_ms;	/* how long the node may wait for the position */
+	const char *reason;			/* static, or of the scan's lifetime */
 	Requirement requirement;	/* of the session's level, now */
 } Route;
 

@@ -31,9 +31,6 @@
 #include "session/session.h"
 #include "session/token.h"
 
-/* connecting to a node that is up takes less, milliseconds */
-#define CONNECT_TIMEOUT_MS 5000
-
 struct RoutedRemote
 {
 	NodeInfo	node;			/* where we read */
@@ -91,6 +88,7 @@ routed_remote_start(const Route *route, const char *sql, const ParamExternData *
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &remote->on_reset);
 	node_state_begin_statement(remote->node.slot, remote->node.generation);
 
+	remote->query.wait_timeout_ms = route->wait_timeout_ms;
 	remote->query.abandon = node_is_gone;
 	remote->query.abandon_arg = remote;
 	if (!remote_query_send(&remote->query, &text, position,
@@ -120,8 +118,6 @@ routed_remote_next(RoutedRemote *remote, TupleTableSlot *slot, RemoteError *erro
 		*error = remote->query.error;
 		if (error->sqlstate == 0)
 			read_token(remote);
-		else if (error->sqlstate == ERRCODE_CONNECTION_FAILURE)
-			node_state_saw_failure(remote->node.slot, remote->node.generation, error->message);
 		release(remote);
 		return false;
 	}
@@ -184,7 +180,6 @@ acquire(const NodeInfo *node, RemoteError *error)
 	RemoteConnection *connection = connection_find(node->serverid, userid);
 	NodeConnInfo conninfo;
 	RemoteConnectionTarget target;
-	TimestampTz deadline;
 
 	if (connection)
 		return connection;
@@ -198,11 +193,7 @@ acquire(const NodeInfo *node, RemoteError *error)
 	target.keywords = conninfo.keywords;
 	target.values = conninfo.values;
 	target.password_required = conninfo.password_required;
-	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CONNECT_TIMEOUT_MS);
-	connection = connection_open(node->serverid, userid, &target, deadline, error);
-	if (connection == NULL && error->sqlstate == ERRCODE_CONNECTION_FAILURE)
-		node_state_saw_failure(node->slot, node->generation, error->message);
-	return connection;
+	return connection_open(node->serverid, userid, &target, error);
 }
 
 /* Has the monitor lost the node while we wait for it? */

@@ -46,7 +46,8 @@ typedef struct RoutedScanState
 	Route		route;
 	char	   *node_name;		/* where the rows come from; NULL: here */
 	const char *level;			/* that was asked for when the scan began */
-	int64		waited_us;		/* by this server, for its own snapshot */
+	TimestampTz remote_start;	/* when the query was sent */
+	int64		waited_us;		/* for a node that failed, and for our own snapshot */
 	bool		rows_delivered; /* there is no way back */
 	bool		ended;			/* the last row was delivered */
 
@@ -235,6 +236,7 @@ start_remote(RoutedScanState *state)
 	ParamExternData *params;
 	int			nparams;
 
+	state->remote_start = GetCurrentTimestamp();
 	params = collect_params(state, &nparams);
 	state->remote = routed_remote_start(&state->route, state->sql, params, nparams,
 										state->css.ss.ss_ScanTupleSlot->tts_tupleDescriptor,
@@ -309,6 +311,7 @@ fall_back(RoutedScanState *state, const RemoteError *error)
 													   state->node_name, error->message));
 	state->route.remote = false;
 	state->node_name = NULL;
+	state->waited_us += GetCurrentTimestamp() - state->remote_start;
 	ereport(DEBUG1,
 			(errmsg_internal("consistency: %s", state->route.reason)));
 }
@@ -338,8 +341,11 @@ static void
 enforce_local(RoutedScanState *state)
 {
 	EState	   *estate = state->css.ss.ps.state;
-	Snapshot	snapshot = enforce_for_routed_scan(estate->es_snapshot, &state->waited_us);
+	int64		waited_us;
+	Snapshot	snapshot = enforce_for_routed_scan(estate->es_snapshot, &waited_us);
 	int			eflags = estate->es_top_eflags;
+
+	state->waited_us += waited_us;
 
 	/* One that was set up only to be shown may have the older snapshot. */
 	if (state->local && snapshot != estate->es_snapshot)

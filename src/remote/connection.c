@@ -35,6 +35,12 @@
 	"SET consistency.report_token = on;" \
 	"SELECT system_identifier, database FROM consistency.node_status()"
 
+/* connecting to a node that is up takes less, milliseconds */
+#define CONNECT_TIMEOUT_MS 5000
+
+/* after a failure statements run elsewhere for so long, milliseconds */
+#define RETRY_DELAY_MS 2000
+
 static HTAB *connections = NULL;
 
 static RemoteConnection *lookup(Oid serverid, Oid userid, bool create);
@@ -79,14 +85,22 @@ connection_find(Oid serverid, Oid userid)
  */
 RemoteConnection *
 connection_open(Oid serverid, Oid userid, const RemoteConnectionTarget *target,
-				TimestampTz deadline, RemoteError *error)
+				RemoteError *error)
 {
 	RemoteConnection *connection = lookup(serverid, userid, true);
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz deadline = TimestampTzPlusMilliseconds(now, CONNECT_TIMEOUT_MS);
 	PGconn	   *conn;
 
 	if (connection->busy)
 	{
 		remote_error_set(error, ERRCODE_OBJECT_IN_USE, "connection is in use");
+		return NULL;
+	}
+	if (!connection->stale && now < connection->retry_at)
+	{
+		remote_error_set(error, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
+						 "connecting failed a moment ago");
 		return NULL;
 	}
 
@@ -96,6 +110,7 @@ connection_open(Oid serverid, Oid userid, const RemoteConnectionTarget *target,
 		GetSysCacheHashValue1(FOREIGNSERVEROID, ObjectIdGetDatum(serverid));
 	connection->mapping_hash =
 		GetSysCacheHashValue1(USERMAPPINGOID, ObjectIdGetDatum(target->umid));
+	connection->retry_at = TimestampTzPlusMilliseconds(now, RETRY_DELAY_MS);
 
 	conn = connect_to(target, deadline, error);
 	if (conn == NULL)
@@ -120,6 +135,7 @@ connection_open(Oid serverid, Oid userid, const RemoteConnectionTarget *target,
 
 	connection->conn = conn;
 	connection->busy = true;
+	connection->retry_at = 0;
 	return connection;
 }
 

@@ -35,6 +35,7 @@ typedef struct RemoteConnection
 	PGconn	   *conn;			/* NULL: not connected */
 	bool		busy;			/* acquired */
 	bool		stale;			/* server, mapping or role changed: connect anew */
+	TimestampTz retry_at;		/* connecting failed: not again before then */
 	uint32		server_hash;	/* syscache hash values, to know when it becomes stale */
 	uint32		mapping_hash;
 	StringInfoData settings;	/* what the other side has: name, 0, value, 0, ... */
@@ -56,7 +57,7 @@ typedef struct RemoteConnectionTarget
 extern RemoteConnection *connection_find(Oid serverid, Oid userid);
 extern RemoteConnection *connection_open(Oid serverid, Oid userid,
 										 const RemoteConnectionTarget *target,
-										 TimestampTz deadline, RemoteError *error);
+										 RemoteError *error);
 extern void connection_release(RemoteConnection *connection, bool reusable);
 extern bool connection_wait(PGconn *conn, int socket_events, TimestampTz deadline,
 							uint32 wait_event);

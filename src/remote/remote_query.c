@@ -172,7 +172,7 @@ send_settings(RemoteQuery *query)
 	RemoteConnection *connection = query->connection;
 	RemoteSettingsChange change;
 
-	if (!remote_settings_change(connection, &change))
+	if (!remote_settings_change(connection, query->wait_timeout_ms, &change))
 		return true;			/* nothing to do */
 
 	if (!PQsendQueryParams(connection->conn, change.sql, change.nvalues, NULL,

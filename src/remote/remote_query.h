@@ -28,6 +28,7 @@ typedef struct RemoteQueryText
 typedef struct RemoteQuery
 {
 	RemoteConnection *connection;
+	int			wait_timeout_ms;	/* how long the node may wait for a position */
 	RemoteError error;			/* why there is no row, when that is an error */
 	bool		(*abandon) (void *arg); /* asked now and then while waiting: give up? */
 	void	   *abandon_arg;

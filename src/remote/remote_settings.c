@@ -25,7 +25,7 @@
 /* Carried over always: they change what a query returns. */
 static const char *const answer_settings[] = {
 	"DateStyle", "IntervalStyle", "TimeZone", "array_nulls", "backslash_quote",
-	"bytea_output", "consistency", "consistency.wait_timeout",
+	"bytea_output", "consistency",
 	"default_text_search_config", "extra_float_digits", "lc_monetary", "lc_numeric",
 	"lc_time", "row_security", "search_path", "standard_conforming_strings",
 	"timezone_abbreviations", "transform_null_equals", "xmlbinary", "xmloption",
@@ -53,13 +53,14 @@ static bool listed(const char *name, const char *const *list, int length);
 
 /*
  * remote_settings_change
- *		What must be sent so that the other side has our settings?  False:
- *		nothing.
+ *		What must be sent so that the other side has our settings, and the
+ *		given consistency.wait_timeout?  False: nothing.
  *
  * The connection takes note of it as sent.  Values are palloc'd.
  */
 bool
-remote_settings_change(RemoteConnection *connection, RemoteSettingsChange *change)
+remote_settings_change(RemoteConnection *connection, int wait_timeout_ms,
+					   RemoteSettingsChange *change)
 {
 	StringInfoData wanted;
 	StringInfoData sql;
@@ -67,6 +68,7 @@ remote_settings_change(RemoteConnection *connection, RemoteSettingsChange *chang
 
 	initStringInfo(&wanted);
 	collect_settings(&wanted);
+	appendStringInfo(&wanted, "consistency.wait_timeout%c%d%c", 0, wait_timeout_ms, 0);
 
 	if (connection->settings_known && wanted.len == had->len &&
 		memcmp(wanted.data, had->data, had->len) == 0)

@@ -18,6 +18,7 @@ typedef struct RemoteSettingsChange
 	char	  **values;
 } RemoteSettingsChange;
 
-extern bool remote_settings_change(RemoteConnection *connection, RemoteSettingsChange *change);
+extern bool remote_settings_change(RemoteConnection *connection, int wait_timeout_ms,
+								   RemoteSettingsChange *change);
 
 #endif							/* CONSISTENCY_REMOTE_SETTINGS_H */

@@ -254,7 +254,7 @@ sub wait_all_up
 	{
 		$self->node($name)->poll_query_until('postgres',
 			"SELECT count(*) = $all AND count(*) FILTER (WHERE role = 'primary') = 1"
-			  . " FROM consistency.nodes WHERE health = 'up'")
+			  . " FROM consistency.nodes WHERE state = 'up'")
 		  or croak "the nodes aren't all up as \"$name\" sees them";
 	}
 	return;
@@ -266,7 +266,7 @@ sub node_row
 	my ($self, $where, $of) = @_;
 	my $session = $self->connect($where, user => superuser());
 	my $row = $session->row(
-		"SELECT * FROM consistency.nodes WHERE server = '$of'");
+		"SELECT * FROM consistency.nodes WHERE name = '$of'");
 	$session->close;
 	return $row;
 }

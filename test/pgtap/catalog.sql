@@ -26,7 +26,7 @@ SELECT bag_eq(
               ('function consistency.wait_for(text,interval)'),
               ('function consistency.last_read()'),
               ('function consistency.node_status()'),
-              ('function consistency.node_list()'),
+              ('function consistency.nodes()'),
               ('view consistency.nodes') $$,
     'the extension has these members');
 
@@ -54,7 +54,8 @@ SELECT is(trusted, false, 'it is not trusted') FROM pg_available_extension_versi
 SELECT has_schema('consistency');
 SELECT has_view('consistency', 'nodes', 'consistency.nodes is there');
 SELECT columns_are('consistency', 'nodes',
-    ARRAY['server', 'host', 'port', 'role', 'health', 'timeline', 'position', 'lag', 'last_seen', 'error'],
+    ARRAY['name', 'host', 'port', 'state', 'role', 'this', 'timeline', 'position', 'lag_bytes', 'lag',
+          'heartbeat_age', 'routed', 'last_error'],
     'columns of consistency.nodes');
 
 -- functions

@@ -171,7 +171,7 @@ sub processes
 	$result = $fresh->query('SELECT i FROM one');
 	is($result->{rows}[0] && $result->{rows}[0][0], 1, 'replica stopped: a new session is answered');
 	$cluster->primary->poll_query_until('postgres',
-		q{SELECT health = 'down' FROM consistency.nodes WHERE server = 'near'});
+		q{SELECT state = 'down' FROM consistency.nodes WHERE name = 'near'});
 	kill 'CONT', @stopped;
 	back_up();
 	settle($session);
