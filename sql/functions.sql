@@ -42,7 +42,7 @@ COMMIT;
 -- last_read: one row, whatever was before
 SELECT attname, format_type(t, NULL)
   FROM pg_proc p, unnest(proallargtypes, proargnames, proargmodes) WITH ORDINALITY AS a(t, attname, mode, n)
- WHERE p.oid = 'consistency.last_read'::regproc AND mode = 't'
+ WHERE p.oid = 'consistency.last_read'::regproc AND mode IN ('o', 't')
  ORDER BY n;
 \c -
 SELECT count(*) FROM consistency.last_read();
@@ -53,18 +53,19 @@ SELECT count(*) FROM function_test;
 SELECT level, place FROM consistency.last_read();
 SET consistency = 'linearizable';
 SELECT count(*) FROM function_test;
-SELECT level, place FROM consistency.last_read();
--- asking doesn't count as reading
-SELECT level, place FROM consistency.last_read();
+SELECT level, requirement, place <> 'routed' AS here FROM consistency.last_read();
 SET consistency = 'weak';
-SELECT level, place FROM consistency.last_read();
+-- neither SET nor EXPLAIN is a read
+EXPLAIN (COSTS off) SELECT count(*) FROM function_test;
 SELECT count(*) FROM function_test;
+SET consistency = 'session';
+SHOW consistency;
 SELECT level, place, reason <> '' AS reason, requirement <> '' AS requirement FROM consistency.last_read();
 RESET consistency;
 -- a token that was handed in puts the primary behind its barrier
 SET consistency.token = :'mine';
 SELECT count(*) FROM function_test;
-SELECT level, place FROM consistency.last_read();
+SELECT level, place <> 'routed' AS here FROM consistency.last_read();
 -- a statement that fails is no read
 SET consistency = 'eventual';
 SELECT count(*) FROM function_test;

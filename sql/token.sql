@@ -79,18 +79,7 @@ VACUUM (FREEZE) token_test;
 ANALYZE token_test;
 SELECT token_lsn(current_setting('consistency.token')) > token_lsn(:'before') AS analyze;
 
--- nothing is known of what was rolled back
-SELECT current_setting('consistency.token') AS before, pg_current_wal_insert_lsn() AS start \gset
-BEGIN;
-INSERT INTO token_test SELECT generate_series(1, 20000);
-ROLLBACK;
-SELECT pg_current_wal_insert_lsn() - token_lsn(current_setting('consistency.token')) > 500000 AS behind;
-BEGIN;
-SAVEPOINT s;
-INSERT INTO token_test SELECT generate_series(1, 20000);
-SELECT 1/0;
-ROLLBACK;
-SELECT pg_current_wal_insert_lsn() - token_lsn(current_setting('consistency.token')) > 1000000 AS behind;
+-- what was rolled back moves nothing: seen where tokens are reported, test/t/002
 
 -- cleared by each of these
 RESET consistency.token;
@@ -160,7 +149,7 @@ SELECT token_lsn(current_setting('consistency.token')) >= token_lsn(:'newer') AS
 \c -
 CREATE FUNCTION read_with_token() RETURNS bigint
     LANGUAGE sql AS 'SELECT count(*) FROM token_test';
-SELECT format('ALTER FUNCTION read_with_token() SET consistency.token = %L', :'newer') \gexec
+SELECT outcome(format('ALTER FUNCTION read_with_token() SET consistency.token = %L', :'newer'));
 INSERT INTO token_test VALUES (15);
 SELECT current_setting('consistency.token') AS before \gset
 SELECT read_with_token() > 0 AS read;
@@ -172,13 +161,14 @@ SELECT outcome(format('SELECT set_config(''consistency.token'', %L, false)', :'w
 
 -- no tokens
 SELECT system_identifier AS own FROM pg_control_system() \gset
-SELECT bad, outcome(format('SET consistency.token = %L', bad))
+\pset format unaligned
+SELECT i, split_part(outcome(format('SET consistency.token = %L', bad)), E'\n', 1) AS outcome
   FROM (VALUES (1, 'x'), (2, ' '), (3, '1'), (4, '1:1'), (5, '1:1:1'), (6, '1:1:0/1:1'), (7, ':::'),
                (8, '::/'), (9, '1:1:/1'), (10, '1:1:1/'), (11, '1:1:G/1'), (12, '-1:1:0/1'),
                (13, '+1:1:0/1'), (14, ' 1:1:0/1'), (15, '1:1:0/1 '), (16, '1: 1:0/1'), (17, '1:0:0/1'),
                (18, '1:4294967296:0/1'), (19, '1:1:100000000/0'), (20, '1:1:0/100000000'),
                (21, '18446744073709551616:1:0/1'), (22, '1:1:0/0'), (23, '0x1:1:0/1'), (24, '1:1:0x1/1'),
-               (25, '1:1:0/1;'), (26, repeat('9', 1000)), (27, '1:1:0/1' || E'\n'))
+               (25, '1:1:0/1;'), (26, repeat('9', 40)))
        AS v(i, bad)
  ORDER BY i;
 SELECT outcome(format('SET consistency.token = %L', :'own' || ':1:0/0'));
@@ -187,6 +177,7 @@ SELECT outcome(format('SET consistency.token = %L', :'own' || ':0:0/1'));
 SELECT outcome(format('SET consistency.token = %L', (:'own'::numeric + 1) || ':1:0/1'));
 SELECT outcome('SET consistency.token = ''1:1:0/1''');
 SELECT outcome(format('SELECT set_config(''consistency.token'', %L, true)', (:'own'::numeric + 1) || ':1:0/1'));
+\pset format aligned
 -- what failed left nothing behind
 \c -
 SET consistency.token = 'x';

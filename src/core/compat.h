@@ -17,10 +17,12 @@
 
 #include "executor/executor.h"
 #include "parser/analyze.h"
+#include "storage/latch.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
+#include "utils/memutils.h"
 #include "utils/wait_event.h"
 
 /* 18 dropped execute_once from the run hook; 15 to 17 pass it on. */
@@ -53,6 +55,17 @@
 #else
 #define COMPAT_LOCK_HELD_BY_ME(tag, mode) LockHeldByMe(tag, mode)
 #endif
+
+/* 17 ties wait event sets to a resource owner; ours live as long as the process. */
+static inline WaitEventSet *
+compat_create_wait_event_set(int nevents)
+{
+#if PG_VERSION_NUM >= 170000
+	return CreateWaitEventSet(NULL, nevents);
+#else
+	return CreateWaitEventSet(TopMemoryContext, nevents);
+#endif
+}
 
 /* 17 moved the virtual transaction id into a struct. */
 #if PG_VERSION_NUM >= 170000

@@ -19,6 +19,7 @@
 
 #include "access/xlog.h"
 #include "foreign/foreign.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -75,8 +76,8 @@ routed_remote_start(const Route *route, const char *sql, const ParamExternData *
 	remote->reader = remote_row_reader(tupdesc);
 	remote->row_context = AllocSetContextCreate(CurrentMemoryContext, "consistency routed row",
 												ALLOCSET_DEFAULT_SIZES);
-	text.sql = sql;
-	text.result_format = remote_row_format(remote->reader);
+	text.sql = pg_server_to_client(sql, strlen(sql));
+	remote_row_format(remote->reader, &text);
 	remote_row_params(params, nparams, &text);
 
 	remote->query.connection = acquire(&route->node, error);

@@ -214,7 +214,7 @@ rebuild_wait_set(void)
 {
 	if (wait_set)
 		FreeWaitEventSet(wait_set);
-	wait_set = CreateWaitEventSet(TopMemoryContext, NODE_STATE_MAX_NODES + 2);
+	wait_set = compat_create_wait_event_set(NODE_STATE_MAX_NODES + 2);
 	AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
 

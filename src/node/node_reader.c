@@ -95,7 +95,8 @@ node_reader_run(int64 now)
 
 	collect_requests(now);
 
-	if ((pending == NIL && !all_pending) || now < retry_us || reader_runs(now))
+	/* One that has ended must be noticed even if no other is wanted. */
+	if (reader_runs(now) || (pending == NIL && !all_pending) || now < retry_us)
 		return;
 
 	databases = list_databases();

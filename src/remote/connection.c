@@ -11,16 +11,15 @@
 #include "catalog/pg_authid.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "storage/latch.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+#include "core/compat.h"
 #include "core/wait_event.h"
 #include "remote/connection.h"
-#include "remote/remote_query.h"
 
 /*
  * First statements on a new connection.  The check interval bounds how long a
@@ -41,8 +40,14 @@
 /* after a failure statements run elsewhere for so long, milliseconds */
 #define RETRY_DELAY_MS 2000
 
+/* place of the socket in a connection's wait set: see make_wait_set() */
+#define WAIT_SET_SOCKET 2
+
 static HTAB *connections = NULL;
 
+static void make_wait_set(RemoteConnection *connection);
+static bool wait_for_socket(PGconn *conn, int socket_events, TimestampTz deadline);
+static PGresult *next_result(PGconn *conn, TimestampTz deadline, RemoteError *error);
 static RemoteConnection *lookup(Oid serverid, Oid userid, bool create);
 static PGconn *connect_to(const RemoteConnectionTarget *target, TimestampTz deadline,
 						  RemoteError *error);
@@ -134,6 +139,7 @@ connection_open(Oid serverid, Oid userid, const RemoteConnectionTarget *target,
 		return NULL;
 
 	connection->conn = conn;
+	make_wait_set(connection);
 	connection->busy = true;
 	connection->retry_at = 0;
 	return connection;
@@ -155,30 +161,26 @@ connection_release(RemoteConnection *connection, bool reusable)
 
 /*
  * connection_wait
- *		Wait for the socket of a connection, for at most until the deadline
- *		(0: none).  False when that has passed.
+ *		Wait for the socket of a connection, for at most so many milliseconds.
+ *		False when that time has passed.
+ *
+ * The set of what is waited for is kept: making one costs more than waiting.
  */
 bool
-connection_wait(PGconn *conn, int socket_events, TimestampTz deadline, uint32 wait_event)
+connection_wait(RemoteConnection *connection, int socket_events, long timeout_ms)
 {
-	int			events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | socket_events;
-	long		timeout = -1;
-	int			rc;
+	WaitEvent	event;
+	int			nevents;
 
-	if (deadline != 0)
-	{
-		timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
-		if (timeout <= 0)
-			return false;
-		events |= WL_TIMEOUT;
-	}
-	rc = WaitLatchOrSocket(MyLatch, events, PQsocket(conn), timeout, wait_event);
-	if (rc & WL_LATCH_SET)
+	ModifyWaitEvent(connection->wait_set, WAIT_SET_SOCKET, socket_events, NULL);
+	nevents = WaitEventSetWait(connection->wait_set, timeout_ms, &event, 1,
+							   wait_event_remote());
+	if (nevents > 0 && (event.events & WL_LATCH_SET))
 	{
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
-	return true;
+	return nevents > 0;
 }
 
 static RemoteConnection *
@@ -234,9 +236,9 @@ connect_to(const RemoteConnectionTarget *target, TimestampTz deadline, RemoteErr
 		status = PGRES_POLLING_WRITING;
 		while (status == PGRES_POLLING_READING || status == PGRES_POLLING_WRITING)
 		{
-			if (!connection_wait(conn,
+			if (!wait_for_socket(conn,
 								 status == PGRES_POLLING_READING ? WL_SOCKET_READABLE : WL_SOCKET_WRITEABLE,
-								 deadline, wait_event_connect()))
+								 deadline))
 				break;
 			status = PQconnectPoll(conn);
 		}
@@ -309,7 +311,7 @@ set_up(PGconn *conn, Oid userid, TimestampTz deadline, RemoteError *error)
 		remote_error_from_connection(error, conn);
 		return false;
 	}
-	while ((result = remote_query_next_result(conn, deadline, error)) != NULL)
+	while ((result = next_result(conn, deadline, error)) != NULL)
 	{
 		if (!ok)
 			;					/* keep the first error */
@@ -322,15 +324,60 @@ set_up(PGconn *conn, Oid userid, TimestampTz deadline, RemoteError *error)
 		}
 		PQclear(result);
 	}
-	if (!ok || !is_known || error->sqlstate != 0)
-		return false;
+	return ok && is_known && error->sqlstate == 0;
+}
 
-	if (!PQenterPipelineMode(conn))
+/*
+ * PQgetResult that can be interrupted and has a deadline.  NULL where
+ * PQgetResult says NULL, and on failure, with *error set.
+ */
+static PGresult *
+next_result(PGconn *conn, TimestampTz deadline, RemoteError *error)
+{
+	while (PQflush(conn) > 0 || PQisBusy(conn))
 	{
-		remote_error_from_connection(error, conn);
+		if (!wait_for_socket(conn, WL_SOCKET_READABLE, deadline))
+		{
+			remote_error_set(error, ERRCODE_CONNECTION_FAILURE, "no answer in time");
+			return NULL;
+		}
+		if (!PQconsumeInput(conn))
+		{
+			remote_error_from_connection(error, conn);
+			return NULL;
+		}
+	}
+	return PQgetResult(conn);
+}
+
+/* Wait for the socket while connecting.  False when the deadline has passed. */
+static bool
+wait_for_socket(PGconn *conn, int socket_events, TimestampTz deadline)
+{
+	long		timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+	int			rc;
+
+	if (timeout <= 0)
 		return false;
+	rc = WaitLatchOrSocket(MyLatch,
+						   WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH | socket_events,
+						   PQsocket(conn), timeout, wait_event_connect());
+	if (rc & WL_LATCH_SET)
+	{
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
 	}
 	return true;
+}
+
+static void
+make_wait_set(RemoteConnection *connection)
+{
+	connection->wait_set = compat_create_wait_event_set(3);
+	AddWaitEventToSet(connection->wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(connection->wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	AddWaitEventToSet(connection->wait_set, WL_SOCKET_READABLE, PQsocket(connection->conn),
+					  NULL, NULL);
 }
 
 /* Is it the database that we are in, on a server of our cluster? */
@@ -364,6 +411,9 @@ ignore_notice(void *arg, const PGresult *result)
 static void
 disconnect(RemoteConnection *connection)
 {
+	if (connection->wait_set)
+		FreeWaitEventSet(connection->wait_set);
+	connection->wait_set = NULL;
 	PQfinish(connection->conn);
 	connection->conn = NULL;
 	connection->settings_known = false;

@@ -17,6 +17,7 @@
 
 #include "libpq-fe.h"
 #include "lib/stringinfo.h"
+#include "storage/latch.h"
 #include "utils/hsearch.h"
 #include "utils/timestamp.h"
 
@@ -33,6 +34,7 @@ typedef struct RemoteConnection
 {
 	RemoteConnectionKey key;	/* hash key, must be first */
 	PGconn	   *conn;			/* NULL: not connected */
+	WaitEventSet *wait_set;		/* our latch and the connection's socket */
 	bool		busy;			/* acquired */
 	bool		stale;			/* server, mapping or role changed: connect anew */
 	TimestampTz retry_at;		/* connecting failed: not again before then */
@@ -59,7 +61,6 @@ extern RemoteConnection *connection_open(Oid serverid, Oid userid,
 										 const RemoteConnectionTarget *target,
 										 RemoteError *error);
 extern void connection_release(RemoteConnection *connection, bool reusable);
-extern bool connection_wait(PGconn *conn, int socket_events, TimestampTz deadline,
-							uint32 wait_event);
+extern bool connection_wait(RemoteConnection *connection, int socket_events, long timeout_ms);
 
 #endif							/* CONSISTENCY_CONNECTION_H */

@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
+
 #include "remote/remote_error.h"
 
 static char *copy_line(const char *text);
@@ -77,5 +79,5 @@ copy_field(const PGresult *result, int field)
 {
 	const char *value = PQresultErrorField(result, field);
 
-	return value ? pstrdup(value) : NULL;
+	return value ? pstrdup(pg_client_to_server(value, strlen(value))) : NULL;
 }

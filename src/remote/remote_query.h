@@ -23,6 +23,7 @@ typedef struct RemoteQueryText
 	const int  *param_lengths;
 	const int  *param_formats;
 	int			result_format;	/* 0: text, 1: binary */
+	bool		text_is_exact;	/* the result may come as text whatever is wished */
 } RemoteQueryText;
 
 typedef struct RemoteQuery
@@ -35,6 +36,7 @@ typedef struct RemoteQuery
 	int			setup_commands; /* commands ahead of the query, not answered yet */
 	bool		prepares;		/* the last of them prepares the statement */
 	uint64		statement_key;	/* which one */
+	bool		simple;			/* sent as a simple query, not in a pipeline */
 	bool		started;		/* the query's own results have begun */
 	bool		finished;		/* everything was read: the connection is idle */
 } RemoteQuery;
@@ -42,8 +44,5 @@ typedef struct RemoteQuery
 extern bool remote_query_send(RemoteQuery *query, const RemoteQueryText *text,
 							  Position position, const char *token);
 extern PGresult *remote_query_next_row(RemoteQuery *query);
-
-extern PGresult *remote_query_next_result(PGconn *conn, TimestampTz deadline,
-										  RemoteError *error);
 
 #endif							/* CONSISTENCY_REMOTE_QUERY_H */

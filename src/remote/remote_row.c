@@ -20,47 +20,45 @@
 struct RemoteRowReader
 {
 	TupleDesc	tupdesc;
-	bool		binary;			/* all columns come in binary form */
-	FmgrInfo   *functions;		/* receive or input function of each column */
+	bool		binary;			/* all columns have a binary form */
+	bool		text_is_exact;	/* all columns' text form is as good */
+	bool		functions_binary;	/* which form the functions are for */
+	FmgrInfo   *functions;		/* receive or input function of each column; NULL: not
+								 * looked up yet */
 	Oid		   *ioparams;		/* and the type argument it wants */
+	MemoryContext context;		/* where these are */
 };
 
-static bool binary_is_safe(void);
+static bool text_form_is_exact(Oid type);
 static bool has_binary_form(Oid type, bool receive);
+static void look_up_functions(RemoteRowReader *reader, bool binary);
 
 /* A reader of rows of this shape, in the current memory context. */
 RemoteRowReader *
 remote_row_reader(TupleDesc tupdesc)
 {
-	RemoteRowReader *reader = palloc(sizeof(RemoteRowReader));
+	RemoteRowReader *reader = palloc0(sizeof(RemoteRowReader));
 
 	reader->tupdesc = tupdesc;
-	reader->functions = palloc(sizeof(FmgrInfo) * tupdesc->natts);
-	reader->ioparams = palloc(sizeof(Oid) * tupdesc->natts);
-
-	reader->binary = binary_is_safe();
-	for (int i = 0; i < tupdesc->natts; i++)
-		reader->binary &= has_binary_form(TupleDescAttr(tupdesc, i)->atttypid, true);
-
+	reader->context = CurrentMemoryContext;
+	reader->binary = true;
+	reader->text_is_exact = (pg_get_client_encoding() == GetDatabaseEncoding());
 	for (int i = 0; i < tupdesc->natts; i++)
 	{
 		Oid			type = TupleDescAttr(tupdesc, i)->atttypid;
-		Oid			function;
 
-		if (reader->binary)
-			getTypeBinaryInputInfo(type, &function, &reader->ioparams[i]);
-		else
-			getTypeInputInfo(type, &function, &reader->ioparams[i]);
-		fmgr_info(function, &reader->functions[i]);
+		reader->text_is_exact = reader->text_is_exact && text_form_is_exact(type);
+		reader->binary = reader->binary && has_binary_form(type, true);
 	}
 	return reader;
 }
 
-/* The form that the reader wants its rows in: 0 text, 1 binary. */
-int
-remote_row_format(const RemoteRowReader *reader)
+/* Say in *text which form the reader wants its rows in. */
+void
+remote_row_format(const RemoteRowReader *reader, RemoteQueryText *text)
 {
-	return reader->binary ? 1 : 0;
+	text->result_format = reader->binary ? 1 : 0;
+	text->text_is_exact = reader->text_is_exact;
 }
 
 /*
@@ -89,6 +87,11 @@ remote_row_fits(const RemoteRowReader *reader, const PGresult *result)
 void
 remote_row_read(RemoteRowReader *reader, const PGresult *result, TupleTableSlot *slot)
 {
+	bool		binary = PQnfields(result) > 0 && PQfformat(result, 0) == 1;
+
+	if (reader->functions == NULL || reader->functions_binary != binary)
+		look_up_functions(reader, binary);
+
 	ExecClearTuple(slot);
 	for (int i = 0; i < reader->tupdesc->natts; i++)
 	{
@@ -97,7 +100,7 @@ remote_row_read(RemoteRowReader *reader, const PGresult *result, TupleTableSlot 
 		slot->tts_isnull[i] = PQgetisnull(result, 0, i);
 		if (slot->tts_isnull[i])
 			slot->tts_values[i] = (Datum) 0;
-		else if (reader->binary)
+		else if (binary)
 		{
 			StringInfoData value;
 
@@ -108,9 +111,11 @@ remote_row_read(RemoteRowReader *reader, const PGresult *result, TupleTableSlot 
 													  reader->ioparams[i], typmod);
 		}
 		else
-			slot->tts_values[i] = InputFunctionCall(&reader->functions[i],
-													PQgetvalue(result, 0, i),
-													reader->ioparams[i], typmod);
+			slot->tts_values[i] =
+				InputFunctionCall(&reader->functions[i],
+								  pg_client_to_server(PQgetvalue(result, 0, i),
+													  PQgetlength(result, 0, i)),
+								  reader->ioparams[i], typmod);
 	}
 	ExecStoreVirtualTuple(slot);
 }
@@ -126,7 +131,6 @@ remote_row_params(const ParamExternData *params, int nparams, RemoteQueryText *t
 	const char **values = palloc0(sizeof(char *) * nparams);
 	int		   *lengths = palloc0(sizeof(int) * nparams);
 	int		   *formats = palloc0(sizeof(int) * nparams);
-	bool		safe = binary_is_safe();
 
 	for (int i = 0; i < nparams; i++)
 	{
@@ -136,7 +140,7 @@ remote_row_params(const ParamExternData *params, int nparams, RemoteQueryText *t
 		types[i] = params[i].ptype;
 		if (params[i].isnull || !OidIsValid(params[i].ptype))
 			continue;
-		if (safe && has_binary_form(params[i].ptype, false))
+		if (has_binary_form(params[i].ptype, false))
 		{
 			bytea	   *value;
 
@@ -148,8 +152,11 @@ remote_row_params(const ParamExternData *params, int nparams, RemoteQueryText *t
 		}
 		else
 		{
+			char	   *value;
+
 			getTypeOutputInfo(params[i].ptype, &function, &varlena);
-			values[i] = OidOutputFunctionCall(function, params[i].value);
+			value = OidOutputFunctionCall(function, params[i].value);
+			values[i] = pg_server_to_client(value, strlen(value));
 		}
 	}
 
@@ -160,10 +167,56 @@ remote_row_params(const ParamExternData *params, int nparams, RemoteQueryText *t
 	text->param_formats = formats;
 }
 
+/*
+ * Is what the type's input function makes of its output always the same value?
+ * Most dates, floats and the like depend on settings for that.
+ */
 static bool
-binary_is_safe(void)
+text_form_is_exact(Oid type)
 {
-	return pg_get_client_encoding() == GetDatabaseEncoding();
+	switch (type)
+	{
+		case BOOLOID:
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case OIDOID:
+		case NUMERICOID:
+		case TEXTOID:
+		case VARCHAROID:
+		case BPCHAROID:
+		case NAMEOID:
+		case UUIDOID:
+		case JSONOID:
+		case JSONBOID:
+			return true;
+		default:
+			return false;
+	}
+}
+
+static void
+look_up_functions(RemoteRowReader *reader, bool binary)
+{
+	int			natts = reader->tupdesc->natts;
+
+	if (reader->functions == NULL)
+	{
+		reader->functions = MemoryContextAlloc(reader->context, sizeof(FmgrInfo) * natts);
+		reader->ioparams = MemoryContextAlloc(reader->context, sizeof(Oid) * natts);
+	}
+	for (int i = 0; i < natts; i++)
+	{
+		Oid			type = TupleDescAttr(reader->tupdesc, i)->atttypid;
+		Oid			function;
+
+		if (binary)
+			getTypeBinaryInputInfo(type, &function, &reader->ioparams[i]);
+		else
+			getTypeInputInfo(type, &function, &reader->ioparams[i]);
+		fmgr_info_cxt(function, &reader->functions[i], reader->context);
+	}
+	reader->functions_binary = binary;
 }
 
 /* Does the type have a receive (or send) function? */

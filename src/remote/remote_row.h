@@ -3,10 +3,12 @@
  * remote_row.h
  *	  Rows and parameters between the wire and the executor.
  *
- * Binary form is exact and cheap, but send and receive functions of text-like
- * types convert from and to the client's encoding, which is nothing that the
- * other node's bytes are in.  So it is used only where client and database
- * have the same encoding; else text form, whose functions don't convert.
+ * Binary form is exact and cheap.  Send and receive functions of text-like types
+ * convert to and from the encoding of the client, so the connection to the
+ * other node has that encoding too (remote_settings.c).
+ *
+ * Text form is used for the few types that have no other, and for those whose
+ * text is exact whatever the settings are, where that is cheaper.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,7 +24,7 @@
 typedef struct RemoteRowReader RemoteRowReader;
 
 extern RemoteRowReader *remote_row_reader(TupleDesc tupdesc);
-extern int	remote_row_format(const RemoteRowReader *reader);
+extern void remote_row_format(const RemoteRowReader *reader, RemoteQueryText *text);
 extern bool remote_row_fits(const RemoteRowReader *reader, const PGresult *result);
 extern void remote_row_read(RemoteRowReader *reader, const PGresult *result,
 							TupleTableSlot *slot);

@@ -9,6 +9,8 @@
  * row security policies among others).  Settings that only a superuser can set
  * are left out: the other side logs in as an ordinary role.
  *
+ * The client's encoding goes along as well: text travels in it, see remote_row.h.
+ *
  * The connection remembers what the other side has.  As a rule nothing has
  * changed, and nothing is sent.
  *
@@ -16,6 +18,7 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
@@ -25,7 +28,7 @@
 /* Carried over always: they change what a query returns. */
 static const char *const answer_settings[] = {
 	"DateStyle", "IntervalStyle", "TimeZone", "array_nulls", "backslash_quote",
-	"bytea_output", "consistency",
+	"bytea_output", "client_encoding", "consistency",
 	"default_text_search_config", "extra_float_digits", "lc_monetary", "lc_numeric",
 	"lc_time", "row_security", "search_path", "standard_conforming_strings",
 	"timezone_abbreviations", "transform_null_equals", "xmlbinary", "xmloption",
@@ -33,7 +36,7 @@ static const char *const answer_settings[] = {
 
 /* Never carried over: they belong to the connection or the transaction. */
 static const char *const own_settings[] = {
-	"application_name", "client_connection_check_interval", "client_encoding",
+	"application_name", "client_connection_check_interval",
 	"default_transaction_deferrable", "default_transaction_isolation",
 	"default_transaction_read_only", "idle_in_transaction_session_timeout",
 	"idle_session_timeout", "role", "seed", "session_authorization", "statement_timeout",
@@ -45,8 +48,8 @@ static const char *const own_settings[] = {
 static void collect_settings(StringInfo settings);
 static bool carried_over(const struct config_generic *setting);
 static void add_setting(StringInfo settings, const char *name);
-static void add_change(RemoteSettingsChange *change, StringInfo sql, const char *name,
-					   const char *value);
+static void add_change(RemoteSettingsChange *change, StringInfo sql, int encoding,
+					   const char *name, const char *value);
 static const char *find_setting(const StringInfo settings, const char *name);
 static const char *next_setting(const StringInfo settings, const char *name);
 static bool listed(const char *name, const char *const *list, int length);
@@ -65,6 +68,7 @@ remote_settings_change(RemoteConnection *connection, int wait_timeout_ms,
 	StringInfoData wanted;
 	StringInfoData sql;
 	StringInfo	had = &connection->settings;
+	int			encoding = PQclientEncoding(connection->conn);	/* still the old one */
 
 	initStringInfo(&wanted);
 	collect_settings(&wanted);
@@ -86,13 +90,13 @@ remote_settings_change(RemoteConnection *connection, int wait_timeout_ms,
 		const char *old = connection->settings_known ? find_setting(had, name) : NULL;
 
 		if (old == NULL || strcmp(old, value) != 0)
-			add_change(change, &sql, name, value);
+			add_change(change, &sql, encoding, name, value);
 	}
 	/* What was sent for a session's sake goes back to its default. */
 	for (const char *name = next_setting(had, NULL); name; name = next_setting(had, name))
 	{
 		if (find_setting(&wanted, name) == NULL)
-			add_change(change, &sql, name, NULL);
+			add_change(change, &sql, encoding, name, NULL);
 	}
 
 	resetStringInfo(had);
@@ -148,9 +152,13 @@ add_setting(StringInfo settings, const char *name)
 	appendBinaryStringInfo(settings, value, strlen(value) + 1);
 }
 
-/* Append one set_config() call; value NULL: back to the default. */
+/*
+ * Append one set_config() call; the connection's encoding is still the old one.
+ * Value NULL: back to the default.
+ */
 static void
-add_change(RemoteSettingsChange *change, StringInfo sql, const char *name, const char *value)
+add_change(RemoteSettingsChange *change, StringInfo sql, int encoding, const char *name,
+		   const char *value)
 {
 	appendStringInfo(sql, "%s pg_catalog.set_config($%d, $%d, false)",
 					 change->nvalues == 0 ? "SELECT" : ",",
@@ -160,7 +168,8 @@ add_change(RemoteSettingsChange *change, StringInfo sql, const char *name, const
 	else
 		change->values = repalloc(change->values, sizeof(char *) * (change->nvalues + 2));
 	change->values[change->nvalues++] = pstrdup(name);
-	change->values[change->nvalues++] = value ? pstrdup(value) : NULL;
+	change->values[change->nvalues++] = value ?
+		pg_server_to_any(value, strlen(value), encoding) : NULL;
 }
 
 /* The value of a setting; NULL if it isn't there. */

@@ -139,6 +139,8 @@ sub _make_roles
 		$sql .= "CREATE ROLE $role LOGIN PASSWORD '$password{$role}' IN ROLE by_password;\n";
 	}
 	$sql .= "GRANT CREATE ON SCHEMA public TO app;\n";
+	$sql .= "GRANT CREATE ON DATABASE postgres TO app;\n";
+	$sql .= "ALTER ROLE monitor SET log_statement = 'none';\n";
 	$self->primary->safe_psql('postgres', $sql);
 	return;
 }
@@ -160,12 +162,12 @@ sub server_sql
 	my ($self, $name, $database) = @_;
 	my $node = $self->node($name);
 	my $sql =
-	    "CREATE SERVER $name FOREIGN DATA WRAPPER consistency OPTIONS ("
+	    "CREATE SERVER \"$name\" FOREIGN DATA WRAPPER consistency OPTIONS ("
 	  . "host '" . $node->host . "', port '" . $node->port . "'"
 	  . ($database ? ", dbname '$database'" : '') . ");\n";
 	foreach my $role (sort keys %password)
 	{
-		$sql .= "CREATE USER MAPPING FOR $role SERVER $name "
+		$sql .= "CREATE USER MAPPING FOR $role SERVER \"$name\" "
 		  . "OPTIONS (user '$role', password '$password{$role}');\n";
 	}
 	return $sql;
@@ -277,7 +279,6 @@ sub wait_replayed
 	my ($self, @replicas) = @_;
 	my $lsn = $self->primary->safe_psql('postgres', 'SELECT pg_current_wal_insert_lsn()');
 	@replicas = grep { $_ ne 'primary' } $self->names unless @replicas;
-	# nudge: the end of a commit without flush becomes visible by the next one
 	foreach my $name (@replicas)
 	{
 		$self->node($name)

@@ -44,6 +44,14 @@ sub reader
 	return $session;
 }
 
+# Hands a token to a session without having it waited for: only SET waits.
+sub import_token
+{
+	my ($session, $token) = @_;
+	$session->value("SELECT set_config('consistency.token', '$token', false)");
+	return;
+}
+
 my $read = 'SELECT v FROM t WHERE i = 1';
 
 # --- a replica that replays 300 ms late ---------------------------------
@@ -101,7 +109,7 @@ my $old = $want - 1;
 	is($error->{code}, 'YC001', 'paused, session: timeout, by SQLSTATE');
 	my ($position) = $token =~ m{:(\d+:[0-9A-F]+/[0-9A-F]+)$};
 	my ($lsn) = $token =~ m{:([0-9A-F]+/[0-9A-F]+)$};
-	like($error->{detail}, qr/\Q$lsn\E/, '... with the position that was wanted');
+	like("$error->{message} $error->{detail}", qr/\Q$lsn\E/, '... with the position that was wanted');
 	my $replayed = $cluster->sql('paused', 'SELECT pg_last_wal_replay_lsn()');
 	like($error->{detail}, qr/\Q$replayed\E/, '... and the one that was reached');
 	like($error->{hint}, qr/consistency\.wait_timeout/, '... and a hint');
@@ -191,11 +199,7 @@ sub waits_and_sees
 	my ($want, $token) = write_value();
 	my $session = reader('paused', undef);
 	$arg{before}->($session) if $arg{before};
-	# given in the startup packet or by SET, the token is the same; here after
-	# all preparation, with a wait of its own that ends silently
-	$session->do("SET consistency.wait_timeout = '20ms'");
-	$session->do("SET consistency.token = '$token'");
-	$session->do('RESET consistency.wait_timeout');
+	import_token($session, $token);
 	$run->{send}->($session);
 	$cluster->wait_for_wait('paused', $session->pid);
 	$cluster->resume('paused');
@@ -355,11 +359,10 @@ waits_and_sees('EXPLAIN ANALYZE',
 	$app->do('DELETE FROM dead WHERE i > 1');
 	# the horizon has to pass the delete
 	$cluster->sql('primary', 'SELECT pg_current_xact_id()');
-	$cluster->sql('primary', 'VACUUM (FREEZE, INDEX_CLEANUP on) dead');
+	$cluster->sql('primary', 'VACUUM (FREEZE, TRUNCATE off) dead');
 	my ($want, $token) = write_value();
 
-	$session->do("SET consistency.wait_timeout = '20ms'");
-	$session->do("SET consistency.token = '$token'");
+	import_token($session, $token);
 	$session->do("SET consistency.wait_timeout = '10min'");
 	$session->send_query("SELECT count(*) FROM dead, t WHERE t.i = 1 AND t.v = $want");
 	$cluster->wait_for_wait('patient', $session->pid);
@@ -382,7 +385,7 @@ waits_and_sees('EXPLAIN ANALYZE',
 	$holder->do('SELECT count(*) FROM dead');
 	$app->do('DELETE FROM dead');
 	$cluster->sql('primary', 'SELECT pg_current_xact_id()');
-	$cluster->sql('primary', 'VACUUM (FREEZE, INDEX_CLEANUP on) dead');
+	$cluster->sql('primary', 'VACUUM (FREEZE, TRUNCATE off) dead');
 	($want, $token) = write_value();
 	$cluster->node('patient')->poll_query_until('postgres',
 		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'startup'
@@ -396,7 +399,8 @@ waits_and_sees('EXPLAIN ANALYZE',
 	my $set = $holder->finish;
 	my $error = $set->{error} // $holder->error($read);
 	is($error->{code}, '40001', 'a session that blocks the replay it waits for gets a retryable error');
-	$holder->do('ROLLBACK');
+	$holder->do('ROLLBACK');	# takes back the level as well
+	$holder->do("SET consistency = 'session'");
 	is($holder->value($read), $want, '... and the retry works');
 }
 
@@ -421,8 +425,7 @@ waits_and_sees('EXPLAIN ANALYZE',
 	$holder->do('SELECT count(*) FROM dead');
 	$app->do('ALTER TABLE dead ADD COLUMN later int');
 	($want, $token) = write_value();
-	$session->do("SET consistency.wait_timeout = '20ms'");
-	$session->do("SET consistency.token = '$token'");
+	import_token($session, $token);
 	$session->do("SET consistency.wait_timeout = '10min'");
 	$session->send_query($read);
 	$cluster->wait_for_wait('patient', $session->pid);
@@ -435,8 +438,7 @@ waits_and_sees('EXPLAIN ANALYZE',
 {
 	my ($want, $token) = write_value();
 	my $session = reader('paused', undef);
-	$session->do("SET consistency.wait_timeout = '20ms'");
-	$session->do("SET consistency.token = '$token'");
+	import_token($session, $token);
 	$session->do("SET consistency.wait_timeout = '10min'");
 
 	$session->send_query($read);
@@ -472,8 +474,7 @@ waits_and_sees('EXPLAIN ANALYZE',
 
 	# fast shutdown isn't held up by one either
 	$session = reader('paused', undef);
-	$session->do("SET consistency.wait_timeout = '20ms'");
-	$session->do("SET consistency.token = '$token'");
+	import_token($session, $token);
 	$session->do("SET consistency.wait_timeout = '10min'");
 	$session->send_query($read);
 	$cluster->wait_for_wait('paused', $session->pid);
@@ -492,8 +493,7 @@ waits_and_sees('EXPLAIN ANALYZE',
 	my @session = map { reader('paused', undef) } 1 .. 20;
 	foreach my $session (@session)
 	{
-		$session->do("SET consistency.wait_timeout = '20ms'");
-		$session->do("SET consistency.token = '$token'");
+		import_token($session, $token);
 		$session->do("SET consistency.wait_timeout = '10min'");
 		$session->send_query($read);
 	}

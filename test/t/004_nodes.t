@@ -122,7 +122,7 @@ is( $cluster->sql('near', q{SELECT string_agg(name, ',' ORDER BY name) FROM cons
 	'near,primary', 'the replica follows, as with any catalog');
 
 # declared again, under another name
-$cluster->sql('primary', $cluster->server_sql('far', 'postgres') =~ s/SERVER far/SERVER "Far away"/gr);
+$cluster->sql('primary', $cluster->server_sql('far', 'postgres') =~ s/SERVER "far"/SERVER "Far away"/gr);
 sees('primary', 'Far away', q{state = 'up' AND role = 'replica'});
 $cluster->sql('primary', 'ALTER SERVER "Far away" RENAME TO far');
 sees('primary', 'far', q{state = 'up' AND role = 'replica'}, 'renamed');
