@@ -152,6 +152,8 @@ stays_walker(Node *node, EligibleInfo *info)
 			return query_stays((Query *) node) ||
 				query_tree_walker((Query *) node, stays_walker, info, 0);
 		case T_Param:
+			if (((Param *) node)->paramkind == PARAM_SUBLINK)
+				return false;	/* a column of the subquery in the sublink */
 			if (((Param *) node)->paramkind != PARAM_EXTERN)
 				return true;
 			note_param((Param *) node, info);
@@ -226,6 +228,9 @@ function_stays(Oid function, void *context)
 
 	switch (function)
 	{
+		case F_PG_TYPEOF:
+			return false;
+
 			/* ages count from the server's next transaction or from today */
 		case F_AGE_XID:
 		case F_MXID_AGE:

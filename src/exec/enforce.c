@@ -50,6 +50,7 @@ int			nesting_depth = 0;
 
 /* A wait for this position timed out while importing it: don't wait again. */
 static Position waited_in_vain;
+static int	waited_in_vain_ms;	/* for how long */
 
 /* Time spent waiting ahead of the statement that starts next, microseconds. */
 static int64 waited_ahead_us = 0;
@@ -170,12 +171,10 @@ enforce_statement(QueryDesc *queryDesc)
 		wait_without_snapshot(queryDesc, &requirement);
 		waited_ahead_us += GetCurrentTimestamp() - start;
 	}
-	if (waited_ahead_us > 0)
-	{
-		last_read->waited_us = waited_ahead_us;
+	last_read->waited_us = waited_ahead_us;
+	if (waited_ahead_us >= LAST_READ_WAITED_US)
 		last_read->place = "waited";
-		waited_ahead_us = 0;
-	}
+	waited_ahead_us = 0;
 	session_observed_here();
 	last_read->position = session_context()->observed;
 	strlcpy(last_read->reason,
@@ -313,7 +312,10 @@ enforce_after_import(void)
 		return;
 	InvalidateCatalogSnapshot();
 	if (!wait_quietly(position, wait_deadline(position)))
+	{
 		waited_in_vain = position;
+		waited_in_vain_ms = guc_wait_timeout;
+	}
 }
 
 /*
@@ -477,7 +479,8 @@ wait_deadline(Position position)
 	if (position_is_set(position) && position_equal(position, waited_in_vain))
 	{
 		waited_in_vain = POSITION_NONE;
-		return now;
+		if (guc_wait_timeout == waited_in_vain_ms)
+			return now;
 	}
 	return TimestampTzPlusMilliseconds(now, guc_wait_timeout);
 }

@@ -12,6 +12,7 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "foreign/foreign.h"
 
 #include "core/guc.h"
 #include "exec/route.h"
@@ -19,10 +20,10 @@
 #include "session/level.h"
 
 /*
- * By routing = auto, a read may wait for its replica for this part of
- * consistency.wait_timeout: it could run here without any wait.
+ * A read that is sent away may wait there for this part of
+ * consistency.wait_timeout: here it could run without any wait.
  */
-#define AUTO_WAIT_PART 10
+#define ROUTED_WAIT_PART 10
 
 static const char *reason_to_stay(const Requirement *requirement);
 
@@ -38,8 +39,10 @@ route_decide(Route *route)
 	NodeWish	wish;
 	int			nnodes;
 	int			chosen;
+	ForeignServer *server;
 
 	route->remote = false;
+	route->node_name = NULL;
 	route->requirement = requirement_of(level_current(), session_context());
 	route->reason = reason_to_stay(&route->requirement);
 	if (route->reason)
@@ -47,18 +50,24 @@ route_decide(Route *route)
 
 	wish.position = route->requirement.position;
 	wish.any_health = route->requirement.any_health;
-	route->wait_timeout_ms = guc_wait_timeout;
-	if (guc_routing == ROUTING_AUTO)
-		route->wait_timeout_ms = Max(guc_wait_timeout / AUTO_WAIT_PART, 1);
+	route->wait_timeout_ms = Max(guc_wait_timeout / ROUTED_WAIT_PART, 1);
 	wish.max_wait_us = (int64) route->wait_timeout_ms * 1000;
 
 	nnodes = node_state_snapshot(nodes, lengthof(nodes));
 	chosen = node_choice_pick(nodes, nnodes, &wish, turn++, &route->reason);
-	if (chosen >= 0)
+	if (chosen < 0)
+		return;
+
+	/* The picture may be older than the catalog. */
+	server = GetForeignServerExtended(nodes[chosen].serverid, FSV_MISSING_OK);
+	if (server == NULL)
 	{
-		route->remote = true;
-		route->node = nodes[chosen];
+		route->reason = "node was dropped a moment ago";
+		return;
 	}
+	route->remote = true;
+	route->node = nodes[chosen];
+	route->node_name = server->servername;
 }
 
 /* Why the read must stay whatever the nodes are like; NULL: it needn't. */

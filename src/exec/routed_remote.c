@@ -18,7 +18,6 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
-#include "foreign/foreign.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -35,9 +34,9 @@
 struct RoutedRemote
 {
 	NodeInfo	node;			/* where we read */
-	char	   *node_name;		/* the server object's name, for messages */
 	RemoteQuery query;
 	RemoteRowReader *reader;
+	PGresult   *result;			/* being read; freed with the scan on error */
 	bool		has_rows;		/* the first row has come in */
 	bool		open;			/* the connection is ours */
 	MemoryContext row_context;	/* values of the current row */
@@ -72,7 +71,6 @@ routed_remote_start(const Route *route, const char *sql, const ParamExternData *
 	char		token[TOKEN_TEXT_SIZE];
 
 	remote->node = route->node;
-	remote->node_name = GetForeignServer(route->node.serverid)->servername;
 	remote->reader = remote_row_reader(tupdesc);
 	remote->row_context = AllocSetContextCreate(CurrentMemoryContext, "consistency routed row",
 												ALLOCSET_DEFAULT_SIZES);
@@ -138,15 +136,10 @@ routed_remote_next(RoutedRemote *remote, TupleTableSlot *slot, RemoteError *erro
 
 	MemoryContextReset(remote->row_context);
 	old = MemoryContextSwitchTo(remote->row_context);
-	PG_TRY();
-	{
-		remote_row_read(remote->reader, result, slot);
-	}
-	PG_FINALLY();
-	{
-		PQclear(result);
-	}
-	PG_END_TRY();
+	remote->result = result;
+	remote_row_read(remote->reader, result, slot);
+	remote->result = NULL;
+	PQclear(result);
 	MemoryContextSwitchTo(old);
 	return true;
 }
@@ -156,13 +149,6 @@ void
 routed_remote_end(RoutedRemote *remote)
 {
 	release(remote);
-}
-
-/* The name of the node. */
-const char *
-routed_remote_node(const RoutedRemote *remote)
-{
-	return remote->node_name;
 }
 
 /* A statement begins: what half-read scans have shown counts as seen. */
@@ -250,6 +236,7 @@ release(void *arg)
 	if (!remote->open)
 		return;
 	remote->open = false;
+	PQclear(remote->result);
 	if (remote->has_rows)
 	{
 		session_observed_elsewhere(open_bound);

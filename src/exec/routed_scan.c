@@ -18,15 +18,16 @@
 #include "postgres.h"
 
 #include "access/parallel.h"
+#include "access/xact.h"
 #include "commands/explain.h"
 #include "executor/executor.h"
-#include "foreign/foreign.h"
 #include "nodes/extensible.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 #include "core/compat.h"
+#include "core/errors.h"
 #include "exec/enforce.h"
 #include "exec/nesting.h"
 #include "exec/routed_plan.h"
@@ -143,8 +144,7 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 												  ALLOCSET_SMALL_SIZES);
 	state->level = level_name(level_current());
 	route_decide(&state->route);
-	if (state->route.remote)
-		state->node_name = GetForeignServer(state->route.node.serverid)->servername;
+	state->node_name = state->route.node_name;
 
 	/* EXPLAIN shows the local plan in any case. */
 	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) || estate->es_instrument)
@@ -206,7 +206,10 @@ rescan(CustomScanState *node)
 	if (state->local_snapshot)
 		ExecReScan(state->local->planstate);
 	else
+	{
 		route_decide(&state->route);
+		state->node_name = state->route.node_name;
+	}
 }
 
 static void
@@ -311,6 +314,9 @@ fall_back(RoutedScanState *state, const RemoteError *error)
 													   state->node_name, error->message));
 	state->route.remote = false;
 	state->node_name = NULL;
+	if (error->sqlstate == ERRCODE_CONSISTENCY_TIMEOUT)
+		node_state_saw_lag(state->route.node.slot, state->route.node.generation,
+						   (int64) state->route.wait_timeout_ms * 1000);
 	state->waited_us += GetCurrentTimestamp() - state->remote_start;
 	ereport(DEBUG1,
 			(errmsg_internal("consistency: %s", state->route.reason)));
@@ -341,10 +347,17 @@ static void
 enforce_local(RoutedScanState *state)
 {
 	EState	   *estate = state->css.ss.ps.state;
-	int64		waited_us;
-	Snapshot	snapshot = enforce_for_routed_scan(estate->es_snapshot, &waited_us);
+	bool		parallel = IsInParallelMode();
 	int			eflags = estate->es_top_eflags;
+	int64		waited_us;
+	Snapshot	snapshot;
 
+	/* No worker runs yet, and no snapshot can be taken in parallel mode. */
+	if (parallel)
+		ExitParallelMode();
+	snapshot = enforce_for_routed_scan(estate->es_snapshot, &waited_us);
+	if (parallel)
+		EnterParallelMode();
 	state->waited_us += waited_us;
 
 	/* One that was set up only to be shown may have the older snapshot. */
@@ -423,7 +436,7 @@ note_read(RoutedScanState *state)
 	else
 	{
 		last_read->node[0] = '\0';
-		last_read->place = state->waited_us > 0 ? "waited" : "local";
+		last_read->place = state->waited_us >= LAST_READ_WAITED_US ? "waited" : "local";
 		last_read->position = session_context()->observed;
 	}
 	last_read->waited_us = state->waited_us;

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "commands/defrem.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
 
@@ -25,6 +26,7 @@ static void consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryStri
 									   ParamListInfo params, QueryEnvironment *queryEnv,
 									   DestReceiver *dest, QueryCompletion *qc);
 static void before_utility(Node *statement);
+static bool explain_executes(ExplainStmt *statement);
 static void after_utility(Node *statement);
 static void refuse_alter_system(AlterSystemStmt *statement);
 
@@ -81,6 +83,9 @@ before_utility(Node *statement)
 	switch (nodeTag(statement))
 	{
 		case T_ExplainStmt:
+			if (explain_executes((ExplainStmt *) statement))
+				enforce_before_utility();
+			break;
 		case T_CopyStmt:
 		case T_DeclareCursorStmt:
 		case T_ExecuteStmt:
@@ -97,6 +102,23 @@ before_utility(Node *statement)
 		default:
 			break;
 	}
+}
+
+/* EXPLAIN ANALYZE? */
+static bool
+explain_executes(ExplainStmt *statement)
+{
+	ListCell   *cell;
+	bool		analyze = false;
+
+	foreach(cell, statement->options)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, "analyze") == 0)
+			analyze = defGetBoolean(option);
+	}
+	return analyze;
 }
 
 static void

@@ -222,6 +222,26 @@ node_state_saw_position(int slot, uint32 generation, Position position)
 }
 
 /*
+ * node_state_saw_lag
+ *		A read has waited for a node's replay in vain: it is behind by that
+ *		much at least, until the next heartbeat knows better.
+ */
+void
+node_state_saw_lag(int slot, uint32 generation, int64 lag_us)
+{
+	SharedNode *node;
+
+	if (node_table == NULL)
+		return;
+
+	node = &node_table->nodes[slot];
+	LWLockAcquire(&node_table->lock, LW_EXCLUSIVE);
+	if (node->used && node->generation == generation)
+		node->lag_us = Max(node->lag_us, lag_us + 1);
+	LWLockRelease(&node_table->lock);
+}
+
+/*
  * node_state_saw_failure
  *		A connection to a node failed: take it as down until its next good
  *		heartbeat.  Of the message only the first line is kept, and nothing

@@ -61,6 +61,7 @@ extern bool node_state_is_down(int slot, uint32 generation);
 extern void node_state_begin_statement(int slot, uint32 generation);
 extern void node_state_end_statement(int slot, uint32 generation);
 extern void node_state_saw_position(int slot, uint32 generation, Position position);
+extern void node_state_saw_lag(int slot, uint32 generation, int64 lag_us);
 extern void node_state_saw_failure(int slot, uint32 generation, const char *message);
 
 #endif							/* CONSISTENCY_NODE_STATE_H */

@@ -43,6 +43,10 @@ CREATE VIEW consistency.nodes AS
       FROM consistency.nodes();
 COMMENT ON VIEW consistency.nodes IS
     'the nodes that this database declares: state, role, position and lag as this server knows them';
+COMMENT ON COLUMN consistency.nodes.name IS 'name of the server object';
+COMMENT ON COLUMN consistency.nodes.host IS 'host (or hostaddr) that it listens on, as declared';
+COMMENT ON COLUMN consistency.nodes.port IS 'port that it listens on, as declared';
+COMMENT ON COLUMN consistency.nodes.timeline IS 'timeline that its position is on';
 COMMENT ON COLUMN consistency.nodes.state IS 'up, down or unknown (no heartbeat came back yet)';
 COMMENT ON COLUMN consistency.nodes.role IS 'primary, replica or unknown';
 COMMENT ON COLUMN consistency.nodes.this IS 'is it the server that you are connected to?';

@@ -55,7 +55,7 @@ static bool check_login(PGconn *conn, Oid userid, const RemoteConnectionTarget *
 						RemoteError *error);
 static bool set_up(PGconn *conn, Oid userid, TimestampTz deadline, RemoteError *error);
 static bool is_this_database(const PGresult *result, RemoteError *error);
-static void ignore_notice(void *arg, const PGresult *result);
+static void pass_notice_on(void *arg, const PGresult *result);
 static void disconnect(RemoteConnection *connection);
 static void mark_stale(Datum arg, int cacheid, uint32 hashvalue);
 
@@ -260,7 +260,7 @@ connect_to(const RemoteConnectionTarget *target, TimestampTz deadline, RemoteErr
 		PQfinish(conn);
 		return NULL;
 	}
-	PQsetNoticeReceiver(conn, ignore_notice, NULL);
+	PQsetNoticeReceiver(conn, pass_notice_on, NULL);
 	return conn;
 }
 
@@ -402,10 +402,11 @@ is_this_database(const PGresult *result, RemoteError *error)
 	return true;
 }
 
-/* The other side's notices are about our statements, not about the user's. */
+/* Notices of the user's query are the user's. */
 static void
-ignore_notice(void *arg, const PGresult *result)
+pass_notice_on(void *arg, const PGresult *result)
 {
+	remote_error_pass_notice_on(result);
 }
 
 static void
@@ -416,7 +417,6 @@ disconnect(RemoteConnection *connection)
 	connection->wait_set = NULL;
 	PQfinish(connection->conn);
 	connection->conn = NULL;
-	connection->settings_known = false;
 	resetStringInfo(&connection->settings);
 	connection->position = POSITION_NONE;
 	if (connection->statements)

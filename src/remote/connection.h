@@ -40,8 +40,7 @@ typedef struct RemoteConnection
 	TimestampTz retry_at;		/* connecting failed: not again before then */
 	uint32		server_hash;	/* syscache hash values, to know when it becomes stale */
 	uint32		mapping_hash;
-	StringInfoData settings;	/* what the other side has: name, 0, value, 0, ... */
-	bool		settings_known; /* false: the other side may have anything */
+	StringInfoData settings;	/* what was sent there: name, 0, value, 0, ... */
 	Position	position;		/* the highest that the other side's session knows of */
 	HTAB	   *statements;		/* prepared there, by text: remote_query.c */
 	uint32		next_statement; /* for their names */

@@ -67,6 +67,37 @@ remote_error_raise(const RemoteError *error, const char *node)
 			 errcontext("read on node \"%s\"", node)));
 }
 
+/*
+ * remote_error_pass_notice_on
+ *		Give a notice of another node to the client.
+ */
+void
+remote_error_pass_notice_on(const PGresult *result)
+{
+	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+	RemoteError notice;
+	int			level;
+
+	if (severity == NULL)
+		return;
+	if (strcmp(severity, "WARNING") == 0)
+		level = WARNING;
+	else if (strcmp(severity, "NOTICE") == 0)
+		level = NOTICE;
+	else if (strcmp(severity, "INFO") == 0)
+		level = INFO;
+	else
+		return;					/* LOG and DEBUG are the other node's */
+
+	remote_error_from_result(&notice, result, NULL);
+	ereport(level,
+			(errcode(notice.sqlstate),
+			 errmsg_internal("%s", notice.message),
+			 notice.detail ? errdetail_internal("%s", notice.detail) : 0,
+			 notice.hint ? errhint("%s", notice.hint) : 0,
+			 notice.context ? errcontext("%s", notice.context) : 0));
+}
+
 /* The first line, without the newline that libpq ends its messages with. */
 static char *
 copy_line(const char *text)

@@ -22,6 +22,7 @@ typedef struct RemoteError
 extern void remote_error_set(RemoteError *error, int sqlstate, const char *message);
 extern void remote_error_from_connection(RemoteError *error, PGconn *conn);
 extern void remote_error_from_result(RemoteError *error, const PGresult *result, PGconn *conn);
+extern void remote_error_pass_notice_on(const PGresult *result);
 extern void remote_error_raise(const RemoteError *error, const char *node) pg_attribute_noreturn();
 
 #endif							/* CONSISTENCY_REMOTE_ERROR_H */

@@ -11,8 +11,8 @@
  *	  the statement, to be prepared, if its text was seen before
  *	  the query
  *
- * All of it is one transaction over there; so if any of it fails, the node's
- * session has its old settings again, or ours: we send all of them next time.
+ * All of it is one transaction over there.  After an error nobody knows what the
+ * node's session was left with, and the connection isn't used again.
  *
  * A query without parameters for which there is nothing else to send goes as a
  * simple query: for one that isn't prepared that costs the node less.
@@ -140,10 +140,11 @@ remote_query_next_row(RemoteQuery *query)
 	if (PQresultStatus(result) == PGRES_SINGLE_TUPLE)
 		return result;
 
-	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+	if (PQresultStatus(result) == PGRES_TUPLES_OK)
+		finish(query);
+	else
 		fail(query, result);
 	PQclear(result);
-	finish(query);
 	return NULL;
 }
 
@@ -307,7 +308,6 @@ skip_setup(RemoteQuery *query)
 		{
 			fail(query, result);
 			PQclear(result);
-			finish(query);
 			return false;
 		}
 		PQclear(result);
@@ -328,58 +328,32 @@ skip_setup(RemoteQuery *query)
 
 /*
  * finish
- *		Read up to the end of the pipeline, so that the connection is idle
- *		again.  An error that is set already stays.
+ *		All rows were read: read up to the end of the pipeline, so that the
+ *		connection is idle again.
  */
 static void
 finish(RemoteQuery *query)
 {
-	RemoteError first = query->error;
-	int			nulls = 0;
+	PGresult   *result;
 
-	/* One NULL ends a command's results; a second one would end everything. */
-	query->error.sqlstate = 0;
-	while (nulls < 2)
+	/* A NULL ends the query's results; all there is in a simple query. */
+	result = next_result(query);
+	if (!query->simple && query->error.sqlstate == 0)
 	{
-		PGresult   *result = next_result(query);
-		ExecStatusType status;
-
-		if (query->error.sqlstate != 0)
-			break;
-		if (result == NULL)
-		{
-			if (query->simple)
-			{
-				query->finished = true;
-				break;
-			}
-			nulls++;
-			continue;
-		}
-		nulls = 0;
-		status = PQresultStatus(result);
-		PQclear(result);
-		if (status == PGRES_PIPELINE_SYNC)
-		{
-			query->finished = true;
-			break;
-		}
+		Assert(result == NULL);
+		result = next_result(query);
+		if (query->error.sqlstate == 0 && PQresultStatus(result) != PGRES_PIPELINE_SYNC)
+			remote_error_set(&query->error, ERRCODE_PROTOCOL_VIOLATION,
+							 "unexpected end of results");
 	}
-	if (first.sqlstate != 0)
-		query->error = first;
-	else if (!query->finished && query->error.sqlstate == 0)
-		remote_error_set(&query->error, ERRCODE_PROTOCOL_VIOLATION, "unexpected end of results");
-
-	/* What failed was rolled back, the settings with it. */
-	query->connection->settings_known = (query->error.sqlstate == 0);
+	PQclear(result);
+	query->finished = (query->error.sqlstate == 0);
 }
 
 /* Note the first error; result NULL: the connection's. */
 static void
 fail(RemoteQuery *query, const PGresult *result)
 {
-	query->connection->settings_known = false;
-	query->connection->position = POSITION_NONE;
 	if (query->error.sqlstate != 0)
 		return;
 	if (result)
@@ -401,7 +375,6 @@ wait_for_node(RemoteQuery *query, int socket_events)
 	if (query->abandon && query->abandon(query->abandon_arg))
 	{
 		remote_error_set(&query->error, ERRCODE_CONNECTION_FAILURE, "node does not answer");
-		query->connection->settings_known = false;
 		return false;
 	}
 	return true;

@@ -11,11 +11,26 @@
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "port/pg_bswap.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
 #include "remote/remote_row.h"
+
+/* How a column's binary form becomes a Datum: the most common types by hand */
+typedef enum ColumnReader
+{
+	READ_BY_FUNCTION,
+	READ_BOOL,
+	READ_INT2,
+	READ_INT4,
+	READ_INT8,
+	READ_FLOAT8,
+	READ_TEXT					/* text-like, in the database's encoding */
+} ColumnReader;
 
 struct RemoteRowReader
 {
@@ -26,12 +41,15 @@ struct RemoteRowReader
 	FmgrInfo   *functions;		/* receive or input function of each column; NULL: not
 								 * looked up yet */
 	Oid		   *ioparams;		/* and the type argument it wants */
+	ColumnReader *readers;		/* for binary form */
 	MemoryContext context;		/* where these are */
 };
 
 static bool text_form_is_exact(Oid type);
 static bool has_binary_form(Oid type, bool receive);
 static void look_up_functions(RemoteRowReader *reader, bool binary);
+static ColumnReader choose_reader(Oid receive_function);
+static Datum read_binary(RemoteRowReader *reader, int column, char *data, int length);
 
 /* A reader of rows of this shape, in the current memory context. */
 RemoteRowReader *
@@ -72,7 +90,8 @@ remote_row_fits(const RemoteRowReader *reader, const PGresult *result)
 		return false;
 	for (int i = 0; i < reader->tupdesc->natts; i++)
 	{
-		if (PQftype(result, i) != TupleDescAttr(reader->tupdesc, i)->atttypid)
+		/* Row descriptions give the base type of a domain. */
+		if (PQftype(result, i) != getBaseType(TupleDescAttr(reader->tupdesc, i)->atttypid))
 			return false;
 	}
 	return true;
@@ -95,27 +114,19 @@ remote_row_read(RemoteRowReader *reader, const PGresult *result, TupleTableSlot 
 	ExecClearTuple(slot);
 	for (int i = 0; i < reader->tupdesc->natts; i++)
 	{
-		int32		typmod = TupleDescAttr(reader->tupdesc, i)->atttypmod;
-
 		slot->tts_isnull[i] = PQgetisnull(result, 0, i);
 		if (slot->tts_isnull[i])
 			slot->tts_values[i] = (Datum) 0;
 		else if (binary)
-		{
-			StringInfoData value;
-
-			value.data = PQgetvalue(result, 0, i);
-			value.len = value.maxlen = PQgetlength(result, 0, i);
-			value.cursor = 0;
-			slot->tts_values[i] = ReceiveFunctionCall(&reader->functions[i], &value,
-													  reader->ioparams[i], typmod);
-		}
+			slot->tts_values[i] = read_binary(reader, i, PQgetvalue(result, 0, i),
+											  PQgetlength(result, 0, i));
 		else
 			slot->tts_values[i] =
 				InputFunctionCall(&reader->functions[i],
 								  pg_client_to_server(PQgetvalue(result, 0, i),
 													  PQgetlength(result, 0, i)),
-								  reader->ioparams[i], typmod);
+								  reader->ioparams[i],
+								  TupleDescAttr(reader->tupdesc, i)->atttypmod);
 	}
 	ExecStoreVirtualTuple(slot);
 }
@@ -204,6 +215,7 @@ look_up_functions(RemoteRowReader *reader, bool binary)
 	{
 		reader->functions = MemoryContextAlloc(reader->context, sizeof(FmgrInfo) * natts);
 		reader->ioparams = MemoryContextAlloc(reader->context, sizeof(Oid) * natts);
+		reader->readers = MemoryContextAlloc(reader->context, sizeof(ColumnReader) * natts);
 	}
 	for (int i = 0; i < natts; i++)
 	{
@@ -215,6 +227,8 @@ look_up_functions(RemoteRowReader *reader, bool binary)
 		else
 			getTypeInputInfo(type, &function, &reader->ioparams[i]);
 		fmgr_info_cxt(function, &reader->functions[i], reader->context);
+		reader->readers[i] =
+			binary ? choose_reader(function) : READ_BY_FUNCTION;
 	}
 	reader->functions_binary = binary;
 }
@@ -233,4 +247,77 @@ has_binary_form(Oid type, bool receive)
 	has = OidIsValid(receive ? form->typreceive : form->typsend);
 	ReleaseSysCache(tuple);
 	return has;
+}
+
+static ColumnReader
+choose_reader(Oid receive_function)
+{
+	switch (receive_function)
+	{
+		case F_BOOLRECV:
+			return READ_BOOL;
+		case F_INT2RECV:
+			return READ_INT2;
+		case F_INT4RECV:
+			return READ_INT4;
+		case F_INT8RECV:
+			return READ_INT8;
+		case F_FLOAT8RECV:
+			return READ_FLOAT8;
+		case F_TEXTRECV:
+		case F_VARCHARRECV:
+		case F_BPCHARRECV:
+			/* The function would convert; and check a length that was checked. */
+			return pg_get_client_encoding() == GetDatabaseEncoding() ?
+				READ_TEXT : READ_BY_FUNCTION;
+		default:
+			return READ_BY_FUNCTION;
+	}
+}
+
+/* One column's value from its binary form. */
+static Datum
+read_binary(RemoteRowReader *reader, int column, char *data, int length)
+{
+	ColumnReader how = reader->readers[column];
+	StringInfoData value;
+	uint64		n64;
+	uint32		n32;
+	uint16		n16;
+
+	if (how == READ_TEXT)
+		return PointerGetDatum(cstring_to_text_with_len(data, length));
+	if (how == READ_BOOL && length == 1)
+		return BoolGetDatum(data[0] != 0);
+	if (how == READ_INT2 && length == sizeof(n16))
+	{
+		memcpy(&n16, data, sizeof(n16));
+		return Int16GetDatum((int16) pg_ntoh16(n16));
+	}
+	if (how == READ_INT4 && length == sizeof(n32))
+	{
+		memcpy(&n32, data, sizeof(n32));
+		return Int32GetDatum((int32) pg_ntoh32(n32));
+	}
+	if ((how == READ_INT8 || how == READ_FLOAT8) && length == sizeof(n64))
+	{
+		/* The bytes of a float are those of an integer of its size. */
+		memcpy(&n64, data, sizeof(n64));
+		n64 = pg_ntoh64(n64);
+		if (how == READ_INT8)
+			return Int64GetDatum((int64) n64);
+		else
+		{
+			float8		number;
+
+			memcpy(&number, &n64, sizeof(number));
+			return Float8GetDatum(number);
+		}
+	}
+
+	value.data = data;
+	value.len = value.maxlen = length;
+	value.cursor = 0;
+	return ReceiveFunctionCall(&reader->functions[column], &value, reader->ioparams[column],
+							   TupleDescAttr(reader->tupdesc, column)->atttypmod);
 }

@@ -74,7 +74,7 @@ remote_settings_change(RemoteConnection *connection, int wait_timeout_ms,
 	collect_settings(&wanted);
 	appendStringInfo(&wanted, "consistency.wait_timeout%c%d%c", 0, wait_timeout_ms, 0);
 
-	if (connection->settings_known && wanted.len == had->len &&
+	if (wanted.len == had->len &&
 		memcmp(wanted.data, had->data, had->len) == 0)
 	{
 		pfree(wanted.data);
@@ -87,7 +87,7 @@ remote_settings_change(RemoteConnection *connection, int wait_timeout_ms,
 	for (const char *name = next_setting(&wanted, NULL); name; name = next_setting(&wanted, name))
 	{
 		const char *value = find_setting(&wanted, name);
-		const char *old = connection->settings_known ? find_setting(had, name) : NULL;
+		const char *old = find_setting(had, name);
 
 		if (old == NULL || strcmp(old, value) != 0)
 			add_change(change, &sql, encoding, name, value);
@@ -101,7 +101,6 @@ remote_settings_change(RemoteConnection *connection, int wait_timeout_ms,
 
 	resetStringInfo(had);
 	appendBinaryStringInfo(had, wanted.data, wanted.len);
-	connection->settings_known = true;
 	change->sql = sql.data;
 	pfree(wanted.data);
 	return change->nvalues > 0;

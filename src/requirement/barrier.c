@@ -49,6 +49,8 @@
 
 static bool wait_for_committing(TimestampTz deadline);
 static TransactionId *committed_but_running(Snapshot snapshot, int *count);
+static void add_if_committed(TransactionId xid, TransactionId **xids, int *count,
+							 int *allocated);
 static bool nap(int *nap_ms, TimestampTz deadline);
 
 /*
@@ -125,25 +127,44 @@ wait_for_committing(TimestampTz deadline)
  * committed_but_running
  *		Transactions that a snapshot takes for running though clog calls them
  *		committed; palloc'd, NULL when there are none.
+ *
+ * A snapshot lists those below its xmax, which is just above the highest that
+ * has completed.  Whatever is above counts as running without being listed.
  */
 static TransactionId *
 committed_but_running(Snapshot snapshot, int *count)
 {
+	TransactionId next = ReadNextTransactionId();
 	TransactionId *xids = NULL;
-	int			n = 0;
+	int			allocated = 0;
 
+	*count = 0;
 	for (uint32 i = 0; i < snapshot->xcnt; i++)
+		add_if_committed(snapshot->xip[i], &xids, count, &allocated);
+	for (TransactionId xid = snapshot->xmax; TransactionIdPrecedes(xid, next);)
 	{
-		TransactionId xid = snapshot->xip[i];
-
-		if (!TransactionIdDidCommit(xid))
-			continue;
-		if (xids == NULL)
-			xids = palloc(sizeof(TransactionId) * snapshot->xcnt);
-		xids[n++] = xid;
+		add_if_committed(xid, &xids, count, &allocated);
+		TransactionIdAdvance(xid);
 	}
-	*count = n;
 	return xids;
+}
+
+static void
+add_if_committed(TransactionId xid, TransactionId **xids, int *count, int *allocated)
+{
+	if (!TransactionIdDidCommit(xid))
+		return;
+	if (*xids == NULL)
+	{
+		*allocated = 16;
+		*xids = palloc(sizeof(TransactionId) * *allocated);
+	}
+	else if (*count == *allocated)
+	{
+		*allocated *= 2;
+		*xids = repalloc(*xids, sizeof(TransactionId) * *allocated);
+	}
+	(*xids)[(*count)++] = xid;
 }
 
 /* Sleep a little, longer each time; false when the deadline has passed. */

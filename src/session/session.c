@@ -215,7 +215,8 @@ track_transaction(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_COMMIT:
 			/* A reader's WAL (pruning, say) is nothing that it has written. */
-			if (wrote_without_xid || TransactionIdIsValid(GetTopTransactionIdIfAny()))
+			if (extension_was_created() &&
+				(wrote_without_xid || TransactionIdIsValid(GetTopTransactionIdIfAny())))
 				context.written = (Position)
 			{
 				GetWALInsertionTimeLine(), XactLastCommitEnd

@@ -18,7 +18,8 @@
 
 /*
  * The statement that is running, and the one before it: the statement that
- * asks is itself the one that is running.
+ * asks is itself the one that is running.  One that has asked is forgotten, so
+ * that the next one can ask again.
  */
 static LastRead current;
 static LastRead previous;
@@ -29,7 +30,9 @@ PG_FUNCTION_INFO_V1(consistency_last_read);
 LastRead *
 last_read_begin(void)
 {
-	previous = current;
+	if (!current.asks)
+		previous = current;
+	current.asks = false;
 	current.level = NULL;
 	current.requirement[0] = '\0';
 	current.node[0] = '\0';
@@ -62,6 +65,7 @@ consistency_last_read(PG_FUNCTION_ARGS)
 
 	errors_require_preload("consistency.last_read()");
 	InitMaterializedSRF(fcinfo, 0);
+	current.asks = true;
 	if (previous.level == NULL)
 		return (Datum) 0;
 

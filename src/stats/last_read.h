@@ -12,6 +12,9 @@
 
 #include "core/position.h"
 
+/* less than that is no wait: the shortest nap is longer */
+#define LAST_READ_WAITED_US 1000
+
 typedef struct LastRead
 {
 	const char *level;			/* static; NULL: there was no statement */
@@ -21,6 +24,7 @@ typedef struct LastRead
 	int64		waited_us;		/* in the server that was asked, microseconds */
 	const char *place;			/* static: local, waited, routed */
 	char		reason[128];
+	bool		asks;			/* the statement calls last_read() itself */
 } LastRead;
 
 extern LastRead *last_read_begin(void);
