@@ -44,5 +44,6 @@ _PG_init(void)
 	enforce_init();
 	planner_hook_init();
 	utility_hook_init();
-	guc_init();					/* last: it reserves the prefix of all settings */
+	guc_init();					/* last: it reserves the prefix of all
+								 * settings */
 }

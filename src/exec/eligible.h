@@ -14,9 +14,11 @@
 /* What else the look at a query has brought to light */
 typedef struct EligibleInfo
 {
-	int			nlocal;			/* expressions to evaluate here: now(), current_user, ... */
+	int			nlocal;			/* expressions to evaluate here: now(),
+								 * current_user, ... */
 	int			nparams;		/* highest number of a parameter */
-	List	   *param_types;	/* OID list, 1 to nparams; InvalidOid where unused */
+	List	   *param_types;	/* OID list, 1 to nparams; InvalidOid where
+								 * unused */
 } EligibleInfo;
 
 extern bool eligible_query(Query *query, EligibleInfo *info);

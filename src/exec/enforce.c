@@ -358,7 +358,7 @@ consistency_wait_for(PG_FUNCTION_ARGS)
 	Requirement requirement = {0};
 	TimestampTz deadline;
 	bool		in_portal = ActiveSnapshotSet() && ActivePortal &&
-		ActivePortal->portalSnapshot == GetActiveSnapshot();
+	ActivePortal->portalSnapshot == GetActiveSnapshot();
 
 	errors_require_preload("consistency.wait_for()");
 	if (PG_ARGISNULL(0))
@@ -426,7 +426,10 @@ wait_here(const Requirement *requirement, TimestampTz deadline)
 	if (!wait_quietly(requirement->position_here, deadline))
 		error_timed_out(requirement->position_here);
 
-	/* A primary's wait is for all that was shown elsewhere, whatever its position. */
+	/*
+	 * A primary's wait is for all that was shown elsewhere, whatever its
+	 * position.
+	 */
 	session_elsewhere_holds_here();
 }
 

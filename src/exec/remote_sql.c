@@ -53,6 +53,7 @@ remote_sql_build(const char *source, int location, int length,
 	if (nesting_utility == T_Invalid && info->nlocal == 0 && is_plain_select(text))
 	{
 		sql->text = text;
+
 		return true;
 	}
 
@@ -84,7 +85,8 @@ is_plain_select(const char *text)
 	static const char *const starts[] = {"select", "with", "values", "table"};
 
 	while (isspace((unsigned char) *text))
-		text++;
+		text	  ++;
+
 	if (strchr(text, ';') != NULL)
 		return false;
 	for (int i = 0; i < lengthof(starts); i++)

@@ -12,9 +12,12 @@
 
 typedef struct RemoteSql
 {
-	char	   *text;			/* in the database's encoding, parameters as $n */
-	List	   *param_types;	/* OID list; those of local expressions at the end */
-	List	   *local_exprs;	/* expressions whose values are those parameters */
+	char	   *text;			/* in the database's encoding, parameters as
+								 * $n */
+	List	   *param_types;	/* OID list; those of local expressions at the
+								 * end */
+	List	   *local_exprs;	/* expressions whose values are those
+								 * parameters */
 } RemoteSql;
 
 extern bool remote_sql_build(const char *source, int location, int length,

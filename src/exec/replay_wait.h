@@ -14,10 +14,12 @@
 
 typedef enum ReplayWaitResult
 {
-	REPLAY_REACHED,				/* snapshots taken from now on show the position */
+	REPLAY_REACHED,				/* snapshots taken from now on show the
+								 * position */
 	REPLAY_TIMED_OUT,
 	REPLAY_BLOCKED_BY_US,		/* replay waits for a lock or snapshot of ours */
-	REPLAY_ENDED				/* the server was promoted: it is a primary now */
+	REPLAY_ENDED				/* the server was promoted: it is a primary
+								 * now */
 } ReplayWaitResult;
 
 extern ReplayWaitResult replay_wait(Position position, TimestampTz deadline);

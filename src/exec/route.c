@@ -54,16 +54,18 @@ route_decide(Route *route)
 	wish.max_wait_us = (int64) route->wait_timeout_ms * 1000;
 
 	nnodes = node_state_snapshot(nodes, lengthof(nodes));
-	chosen = node_choice_pick(nodes, nnodes, &wish, turn++, &route->reason);
-	if (chosen < 0)
-		return;
-
-	/* The picture may be older than the catalog. */
-	server = GetForeignServerExtended(nodes[chosen].serverid, FSV_MISSING_OK);
-	if (server == NULL)
+	turn++;
+	for (;;)
 	{
-		route->reason = "node was dropped a moment ago";
-		return;
+		chosen = node_choice_pick(nodes, nnodes, &wish, turn, &route->reason);
+		if (chosen < 0)
+			return;
+		server = GetForeignServerExtended(nodes[chosen].serverid, FSV_MISSING_OK);
+		if (server != NULL)
+			break;
+
+		/* It was dropped, and the picture doesn't show that yet. */
+		nodes[chosen] = nodes[--nnodes];
 	}
 	route->remote = true;
 	route->node = nodes[chosen];

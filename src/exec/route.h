@@ -15,8 +15,10 @@ typedef struct Route
 {
 	bool		remote;
 	NodeInfo	node;			/* where to; valid if remote */
-	char	   *node_name;		/* its server object's name; NULL unless remote */
-	int			wait_timeout_ms;	/* how long the node may wait for the position */
+	char	   *node_name;		/* its server object's name; NULL unless
+								 * remote */
+	int			wait_timeout_ms;	/* how long the node may wait for the
+									 * position */
 	const char *reason;			/* static, or of the scan's lifetime */
 	Requirement requirement;	/* of the session's level, now */
 } Route;

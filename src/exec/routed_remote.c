@@ -74,7 +74,8 @@ routed_remote_start(const Route *route, const char *sql, const ParamExternData *
 	remote->reader = remote_row_reader(tupdesc);
 	remote->row_context = AllocSetContextCreate(CurrentMemoryContext, "consistency routed row",
 												ALLOCSET_DEFAULT_SIZES);
-	text.sql = pg_server_to_client(sql, strlen(sql));
+	text.		sql = pg_server_to_client(sql, strlen(sql));
+
 	remote_row_format(remote->reader, &text);
 	remote_row_params(params, nparams, &text);
 

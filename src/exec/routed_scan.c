@@ -48,7 +48,8 @@ typedef struct RoutedScanState
 	char	   *node_name;		/* where the rows come from; NULL: here */
 	const char *level;			/* that was asked for when the scan began */
 	TimestampTz remote_start;	/* when the query was sent */
-	int64		waited_us;		/* for a node that failed, and for our own snapshot */
+	int64		waited_us;		/* for a node that failed, and for our own
+								 * snapshot */
 	bool		rows_delivered; /* there is no way back */
 	bool		ended;			/* the last row was delivered */
 

@@ -47,7 +47,7 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 	Node	   *statement = pstmt->utilityStmt;
 	NodeTag		outer = nesting_utility;
 	bool		outermost = nesting_depth == 0 && outer == T_Invalid &&
-		context != PROCESS_UTILITY_SUBCOMMAND && extension_is_created();
+	context != PROCESS_UTILITY_SUBCOMMAND && extension_is_created();
 
 	if (IsA(statement, AlterSystemStmt))
 		refuse_alter_system((AlterSystemStmt *) statement);

@@ -36,12 +36,15 @@ typedef struct RemoteConnection
 	PGconn	   *conn;			/* NULL: not connected */
 	WaitEventSet *wait_set;		/* our latch and the connection's socket */
 	bool		busy;			/* acquired */
-	bool		stale;			/* server, mapping or role changed: connect anew */
+	bool		stale;			/* server, mapping or role changed: connect
+								 * anew */
 	TimestampTz retry_at;		/* connecting failed: not again before then */
-	uint32		server_hash;	/* syscache hash values, to know when it becomes stale */
+	uint32		server_hash;	/* syscache hash values, to know when it
+								 * becomes stale */
 	uint32		mapping_hash;
 	StringInfoData settings;	/* what was sent there: name, 0, value, 0, ... */
-	Position	position;		/* the highest that the other side's session knows of */
+	Position	position;		/* the highest that the other side's session
+								 * knows of */
 	HTAB	   *statements;		/* prepared there, by text: remote_query.c */
 	uint32		next_statement; /* for their names */
 } RemoteConnection;
@@ -52,7 +55,8 @@ typedef struct RemoteConnectionTarget
 	Oid			umid;			/* pg_user_mapping.oid */
 	const char **keywords;		/* libpq's, NULL ended */
 	const char **values;
-	bool		password_required;	/* fail unless the server asked for a password */
+	bool		password_required;	/* fail unless the server asked for a
+									 * password */
 } RemoteConnectionTarget;
 
 extern RemoteConnection *connection_find(Oid serverid, Oid userid);

@@ -13,7 +13,8 @@
 typedef struct RemoteError
 {
 	int			sqlstate;		/* 0: no error */
-	char	   *message;		/* palloc'd, as are the others; never NULL with a sqlstate */
+	char	   *message;		/* palloc'd, as are the others; never NULL
+								 * with a sqlstate */
 	char	   *detail;			/* NULL if there is none, as the others */
 	char	   *hint;
 	char	   *context;

@@ -311,7 +311,8 @@ skip_setup(RemoteQuery *query)
 			return false;
 		}
 		PQclear(result);
-		result = next_result(query);	/* the NULL that ends the command's results */
+		result = next_result(query);	/* the NULL that ends the command's
+										 * results */
 		Assert(result == NULL);
 
 		if (query->setup_commands == 1 && query->prepares)

@@ -23,17 +23,21 @@ typedef struct RemoteQueryText
 	const int  *param_lengths;
 	const int  *param_formats;
 	int			result_format;	/* 0: text, 1: binary */
-	bool		text_is_exact;	/* the result may come as text whatever is wished */
+	bool		text_is_exact;	/* the result may come as text whatever is
+								 * wished */
 } RemoteQueryText;
 
 typedef struct RemoteQuery
 {
 	RemoteConnection *connection;
-	int			wait_timeout_ms;	/* how long the node may wait for a position */
+	int			wait_timeout_ms;	/* how long the node may wait for a
+									 * position */
 	RemoteError error;			/* why there is no row, when that is an error */
-	bool		(*abandon) (void *arg); /* asked now and then while waiting: give up? */
+	bool		(*abandon) (void *arg); /* asked now and then while waiting:
+										 * give up? */
 	void	   *abandon_arg;
-	int			setup_commands; /* commands ahead of the query, not answered yet */
+	int			setup_commands; /* commands ahead of the query, not answered
+								 * yet */
 	bool		prepares;		/* the last of them prepares the statement */
 	uint64		statement_key;	/* which one */
 	bool		simple;			/* sent as a simple query, not in a pipeline */

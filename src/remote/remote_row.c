@@ -38,8 +38,8 @@ struct RemoteRowReader
 	bool		binary;			/* all columns have a binary form */
 	bool		text_is_exact;	/* all columns' text form is as good */
 	bool		functions_binary;	/* which form the functions are for */
-	FmgrInfo   *functions;		/* receive or input function of each column; NULL: not
-								 * looked up yet */
+	FmgrInfo   *functions;		/* receive or input function of each column;
+								 * NULL: not looked up yet */
 	Oid		   *ioparams;		/* and the type argument it wants */
 	ColumnReader *readers;		/* for binary form */
 	MemoryContext context;		/* where these are */
@@ -75,8 +75,8 @@ remote_row_reader(TupleDesc tupdesc)
 void
 remote_row_format(const RemoteRowReader *reader, RemoteQueryText *text)
 {
-	text->result_format = reader->binary ? 1 : 0;
-	text->text_is_exact = reader->text_is_exact;
+	text	  ->result_format = reader->binary ? 1 : 0;
+	text	  ->text_is_exact = reader->text_is_exact;
 }
 
 /*
@@ -171,11 +171,11 @@ remote_row_params(const ParamExternData *params, int nparams, RemoteQueryText *t
 		}
 	}
 
-	text->nparams = nparams;
-	text->param_types = types;
-	text->param_values = values;
-	text->param_lengths = lengths;
-	text->param_formats = formats;
+	text	  ->nparams = nparams;
+	text	  ->param_types = types;
+	text	  ->param_values = values;
+	text	  ->param_lengths = lengths;
+	text	  ->param_formats = formats;
 }
 
 /*
@@ -267,7 +267,11 @@ choose_reader(Oid receive_function)
 		case F_TEXTRECV:
 		case F_VARCHARRECV:
 		case F_BPCHARRECV:
-			/* The function would convert; and check a length that was checked. */
+
+			/*
+			 * The function would convert; and check a length that was
+			 * checked.
+			 */
 			return pg_get_client_encoding() == GetDatabaseEncoding() ?
 				READ_TEXT : READ_BY_FUNCTION;
 		default:

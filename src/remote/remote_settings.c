@@ -130,7 +130,7 @@ static bool
 carried_over(const struct config_generic *setting)
 {
 	GucSource	lowest = (setting->flags & GUC_CUSTOM_PLACEHOLDER) ?
-		PGC_S_DYNAMIC_DEFAULT : PGC_S_GLOBAL;
+	PGC_S_DYNAMIC_DEFAULT : PGC_S_GLOBAL;
 
 	if (setting->source < lowest || setting->source == PGC_S_OVERRIDE)
 		return false;

@@ -63,7 +63,8 @@ static bool nap(int *nap_ms, TimestampTz deadline);
 bool
 barrier_wait(TimestampTz deadline)
 {
-	Snapshot	snapshot;
+	static SnapshotData running = {.snapshot_type = SNAPSHOT_MVCC};
+	bool		had_xmin = TransactionIdIsValid(MyProc->xmin);
 	TransactionId *xids;
 	int			count;
 	int			nap_ms = BARRIER_NAP_MIN;
@@ -71,9 +72,15 @@ barrier_wait(TimestampTz deadline)
 	if (!wait_for_committing(deadline))
 		return false;
 
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	xids = committed_but_running(snapshot, &count);
-	UnregisterSnapshot(snapshot);
+	/*
+	 * Not by way of the snapshot manager, for which this could be the first
+	 * snapshot of a transaction that keeps it.
+	 */
+	GetSnapshotData(&running);
+	xids = committed_but_running(&running, &count);
+	if (!had_xmin)
+		MyProc->xmin = InvalidTransactionId;
+
 	for (int i = 0; i < count; i++)
 	{
 		while (TransactionIdIsInProgress(xids[i]))
@@ -111,7 +118,7 @@ wait_for_committing(TimestampTz deadline)
 	int			count;
 	int			nap_ms = BARRIER_NAP_MIN;
 	VirtualTransactionId *committing =
-		GetVirtualXIDsDelayingChkpt(&count, DELAY_CHKPT_START);
+	GetVirtualXIDsDelayingChkpt(&count, DELAY_CHKPT_START);
 
 	while (count > 0 &&
 		   HaveVirtualXIDsDelayingChkpt(committing, count, DELAY_CHKPT_START))

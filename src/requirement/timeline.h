@@ -13,9 +13,12 @@
 typedef enum TimelineVerdict
 {
 	TIMELINE_SAME,				/* compare LSNs */
-	TIMELINE_PAST,				/* of an older timeline, before its switch point: compare LSNs */
-	TIMELINE_LOST,				/* of an older timeline, beyond its switch point */
-	TIMELINE_AHEAD				/* of a timeline that this server doesn't follow (yet) */
+	TIMELINE_PAST,				/* of an older timeline, before its switch
+								 * point: compare LSNs */
+	TIMELINE_LOST,				/* of an older timeline, beyond its switch
+								 * point */
+	TIMELINE_AHEAD				/* of a timeline that this server doesn't
+								 * follow (yet) */
 } TimelineVerdict;
 
 extern TimelineVerdict timeline_judge(Position position, TimeLineID current);

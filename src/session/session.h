@@ -18,10 +18,13 @@
 typedef struct SessionContext
 {
 	Position	written;		/* end of the last own commit at this server */
-	Position	observed;		/* the highest that own reads at this server can have seen */
-	Position	elsewhere;		/* the highest of tokens handed in and of answers from other
-								 * nodes; a replica may have shown it before we do */
-	bool		elsewhere_holds_here;	/* this server is known to show all of elsewhere */
+	Position	observed;		/* the highest that own reads at this server
+								 * can have seen */
+	Position	elsewhere;		/* the highest of tokens handed in and of
+								 * answers from other nodes; a replica may
+								 * have shown it before we do */
+	bool		elsewhere_holds_here;	/* this server is known to show all of
+										 * elsewhere */
 } SessionContext;
 
 extern void session_init(void);

@@ -19,8 +19,10 @@ typedef struct LastRead
 {
 	const char *level;			/* static; NULL: there was no statement */
 	char		requirement[64];
-	char		node[64];		/* name of the server object, "" for this server */
-	Position	position;		/* what the read was known to run at, or beyond */
+	char		node[64];		/* name of the server object, "" for this
+								 * server */
+	Position	position;		/* what the read was known to run at, or
+								 * beyond */
 	int64		waited_us;		/* in the server that was asked, microseconds */
 	const char *place;			/* static: local, waited, routed */
 	char		reason[128];

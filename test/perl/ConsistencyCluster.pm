@@ -277,7 +277,8 @@ sub node_row
 sub wait_replayed
 {
 	my ($self, @replicas) = @_;
-	my $lsn = $self->primary->safe_psql('postgres', 'SELECT pg_current_wal_insert_lsn()');
+	# Not the insert position: what nobody asked to flush is never sent.
+	my $lsn = $self->primary->safe_psql('postgres', 'SELECT pg_current_wal_flush_lsn()');
 	@replicas = grep { $_ ne 'primary' } $self->names unless @replicas;
 	foreach my $name (@replicas)
 	{
