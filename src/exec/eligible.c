@@ -149,8 +149,15 @@ stays_walker(Node *node, EligibleInfo *info)
 	switch (nodeTag(node))
 	{
 		case T_Query:
+			info->has_groups |= ((Query *) node)->groupClause || ((Query *) node)->groupingSets ||
+				((Query *) node)->distinctClause;
 			return query_stays((Query *) node) ||
 				query_tree_walker((Query *) node, stays_walker, info, 0);
+		case T_Const:
+			if (((Const *) node)->location >= 0 && ((Const *) node)->consttype == INT4OID &&
+				!((Const *) node)->constisnull)
+				info->literals = lappend(info->literals, node);
+			return false;
 		case T_Param:
 			if (((Param *) node)->paramkind == PARAM_SUBLINK)
 				return false;	/* a column of the subquery in the sublink */

@@ -16,6 +16,9 @@ typedef struct EligibleInfo
 {
 	int			nlocal;			/* expressions to evaluate here: now(),
 								 * current_user, ... */
+	List	   *literals;		/* integer Consts that stand in the
+								 * statement's text */
+	bool		has_groups;		/* GROUP BY or DISTINCT somewhere */
 	int			nparams;		/* highest number of a parameter */
 	List	   *param_types;	/* OID list, 1 to nparams; InvalidOid where
 								 * unused */

@@ -4,7 +4,9 @@
  *	  The text of a query, as another node is to get it.
  *
  * As a rule that is what the client has written: the other node parses it with
- * the same search_path, role and settings, and sees the same catalog.  Where
+ * the same search_path, role and settings, and sees the same catalog.  Only its
+ * integers are made parameters, so that statements that differ in nothing else
+ * share one that is prepared over there.  Where
  * the query is part of another statement (EXPLAIN, PREPARE, DECLARE CURSOR,
  * COPY), or holds expressions to be evaluated here, its text is parsed and
  * analysed once more and deparsed from there; not from the planner's query,
@@ -17,6 +19,7 @@
 
 #include <ctype.h>
 
+#include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/analyze.h"
@@ -28,8 +31,15 @@
 #include "exec/nesting.h"
 #include "exec/remote_sql.h"
 
+/* with more literals texts hardly ever come again */
+#define MAX_LITERALS 16
+
 static char *statement_text(const char *source, int location, int length);
 static bool is_plain_select(const char *text);
+static char *replace_literals(const char *text, int location, List *literals, RemoteSql *sql);
+static int	compare_locations(const ListCell *a, const ListCell *b);
+static int	literal_length(const char *text, int offset, const Const *literal);
+static int	literal_param(RemoteSql *sql, Const *literal);
 static SelectStmt *find_select(const char *text);
 static Query *analyze(SelectStmt *select, const char *text, const EligibleInfo *info);
 static Node *replace_local_exprs(Node *node, RemoteSql *sql);
@@ -52,7 +62,9 @@ remote_sql_build(const char *source, int location, int length,
 
 	if (nesting_utility == T_Invalid && info->nlocal == 0 && is_plain_select(text))
 	{
-		sql->text = text;
+		/* Of two expressions that must be the same, the query has only one. */
+		sql->text = info->has_groups ? text :
+					replace_literals(text, Max(location, 0), info->literals, sql);
 
 		return true;
 	}
@@ -98,6 +110,97 @@ is_plain_select(const char *text)
 			return true;
 	}
 	return false;
+}
+
+/*
+ * replace_literals
+ *		Put parameters in the place of integers.
+ *
+ * "location" is where the text begins in the source that the literals'
+ * locations refer to.  Equal numbers become the same parameter, as expressions
+ * that were equal should stay so.
+ */
+static char *
+replace_literals(const char *text, int location, List *literals, RemoteSql *sql)
+{
+	StringInfoData result;
+	ListCell   *cell;
+	int			done = 0;
+
+	if (list_length(literals) > MAX_LITERALS)
+		return pstrdup(text);
+
+	literals = list_copy(literals);
+	list_sort(literals, compare_locations);
+	initStringInfo(&result);
+	foreach(cell, literals)
+	{
+		Const	   *literal = lfirst_node(Const, cell);
+		int			offset = literal->location - location;
+		int			length;
+
+		/* BETWEEN and the like make two expressions of one text. */
+		if (offset < done)
+			continue;
+		length = literal_length(text, offset, literal);
+		if (length == 0)
+			continue;
+		appendBinaryStringInfo(&result, text +done, offset - done);
+		appendStringInfo(&result, "$%d", literal_param(sql, literal));
+		done = offset + length;
+	}
+	appendStringInfoString(&result, text +done);
+	return result.data;
+}
+
+static int
+compare_locations(const ListCell *a, const ListCell *b)
+{
+	return lfirst_node(Const, a)->location - lfirst_node(Const, b)->location;
+}
+
+/*
+ * The length of the literal in the text; 0 if it isn't a plain unsigned number
+ * with the literal's value.
+ */
+static int
+literal_length(const char *text, int offset, const Const *literal)
+{
+	int			length = 0;
+	int64		value = 0;
+	char		next;
+
+	if (offset > 0 && (isalnum((unsigned char) text[offset - 1]) ||
+					   IS_HIGHBIT_SET(text[offset - 1]) ||
+					   strchr("_$.", text[offset - 1]) != NULL))
+		return 0;
+	while (isdigit((unsigned char) text[offset + length]) && value <= PG_INT32_MAX)
+		value = value * 10 + (text[offset + length++] - '0');
+	next = text[offset + length];
+
+	if (length == 0 || value != DatumGetInt32(literal->constvalue) ||
+		isalnum((unsigned char) next) || IS_HIGHBIT_SET(next) ||
+		(next != '\0' && strchr("_$.", next) != NULL))
+		return 0;
+	return length;
+}
+
+/* The number of the parameter that stands for the literal. */
+static int
+literal_param(RemoteSql *sql, Const *literal)
+{
+	int			first = list_length(sql->param_types) - list_length(sql->local_exprs);
+	ListCell   *cell;
+
+	foreach(cell, sql->local_exprs)
+	{
+		if (DatumGetInt32(lfirst_node(Const, cell)->constvalue) ==
+			DatumGetInt32(literal->constvalue))
+			return first + foreach_current_index(cell) + 1;
+	}
+	sql->local_exprs = lappend(sql->local_exprs, literal);
+	sql->param_types = lappend_oid(sql->param_types, INT4OID);
+	return list_length(sql->param_types);
 }
 
 /* The SELECT in a single statement; NULL if that has none, or isn't single. */

@@ -16,8 +16,8 @@ typedef struct RemoteSql
 								 * $n */
 	List	   *param_types;	/* OID list; those of local expressions at the
 								 * end */
-	List	   *local_exprs;	/* expressions whose values are those
-								 * parameters */
+	List	   *local_exprs;	/* expressions, literals among them, whose
+								 * values are those parameters */
 } RemoteSql;
 
 extern bool remote_sql_build(const char *source, int location, int length,

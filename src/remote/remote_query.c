@@ -51,6 +51,7 @@ typedef struct Statement
 static bool send_settings(RemoteQuery *query);
 static bool send_query(RemoteQuery *query, const RemoteQueryText *text);
 static Statement *find_statement(RemoteConnection *connection, const RemoteQueryText *text);
+static void note_statement(RemoteConnection *connection, uint64 key);
 static bool flush(RemoteQuery *query);
 static PGresult *next_result(RemoteQuery *query);
 static bool skip_setup(RemoteQuery *query);
@@ -213,7 +214,6 @@ static Statement *
 find_statement(RemoteConnection *connection, const RemoteQueryText *text)
 {
 	uint64		key;
-	bool		found;
 	Statement  *statement;
 
 	if (connection->statements == NULL)
@@ -230,19 +230,34 @@ find_statement(RemoteConnection *connection, const RemoteQueryText *text)
 	key = hash_bytes_extended((const unsigned char *) text->param_types,
 							  sizeof(Oid) * text->nparams, key);
 
-	statement = hash_search(connection->statements, &key,
-							hash_get_num_entries(connection->statements) < MAX_STATEMENTS ?
-							HASH_ENTER : HASH_FIND, &found);
-	if (!found)
-	{
-		if (statement)
-		{
-			statement->number = connection->next_statement++;
-			statement->prepared = false;
-		}
-		return NULL;
-	}
+	statement = hash_search(connection->statements, &key, HASH_FIND, NULL);
+	if (statement == NULL)
+		note_statement(connection, key);
 	return statement;
+}
+
+/* Remember a text; where there are too many, at the cost of those seen once. */
+static void
+note_statement(RemoteConnection *connection, uint64 key)
+{
+	Statement  *statement;
+
+	if (hash_get_num_entries(connection->statements) >= MAX_STATEMENTS)
+	{
+		HASH_SEQ_STATUS status;
+
+		hash_seq_init(&status, connection->statements);
+		while ((statement = hash_seq_search(&status)) != NULL)
+		{
+			if (!statement->prepared)
+				hash_search(connection->statements, &statement->key, HASH_REMOVE, NULL);
+		}
+	}
+	if (hash_get_num_entries(connection->statements) >= MAX_STATEMENTS)
+		return;
+	statement = hash_search(connection->statements, &key, HASH_ENTER, NULL);
+	statement->number = connection->next_statement++;
+	statement->prepared = false;
 }
 
 /* Push out what is queued. */
@@ -297,23 +312,25 @@ skip_setup(RemoteQuery *query)
 
 	for (; query->setup_commands > 0; query->setup_commands--)
 	{
-		PGresult   *result = next_result(query);
-		ExecStatusType status;
+		PGresult   *result;
 
+		/*
+		 * The first command may find single-row mode still on, if a simple
+		 * query was the last to use the connection.
+		 */
+		while ((result = next_result(query)) != NULL)
+		{
+			ExecStatusType status = PQresultStatus(result);
+
+			if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK &&
+				status != PGRES_SINGLE_TUPLE)
+				fail(query, result);
+			PQclear(result);
+			if (query->error.sqlstate != 0)
+				return false;
+		}
 		if (query->error.sqlstate != 0)
 			return false;
-
-		status = PQresultStatus(result);
-		if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
-		{
-			fail(query, result);
-			PQclear(result);
-			return false;
-		}
-		PQclear(result);
-		result = next_result(query);	/* the NULL that ends the command's
-										 * results */
-		Assert(result == NULL);
 
 		if (query->setup_commands == 1 && query->prepares)
 		{

@@ -18,6 +18,7 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "mb/pg_wchar.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -28,7 +29,7 @@
 /* Carried over always: they change what a query returns. */
 static const char *const answer_settings[] = {
 	"DateStyle", "IntervalStyle", "TimeZone", "array_nulls", "backslash_quote",
-	"bytea_output", "client_encoding", "consistency",
+	"bytea_output", "client_encoding", "consistency", "consistency.default_level",
 	"default_text_search_config", "extra_float_digits", "lc_monetary", "lc_numeric",
 	"lc_time", "row_security", "search_path", "standard_conforming_strings",
 	"timezone_abbreviations", "transform_null_equals", "xmlbinary", "xmloption",
@@ -45,6 +46,8 @@ static const char *const own_settings[] = {
 	"transaction_read_only", "transaction_timeout",
 };
 
+static uint64 settings_fingerprint(int wait_timeout_ms);
+static uint64 setting_hash(const struct config_generic *setting);
 static void collect_settings(StringInfo settings);
 static bool carried_over(const struct config_generic *setting);
 static void add_setting(StringInfo settings, const char *name);
@@ -70,16 +73,16 @@ remote_settings_change(RemoteConnection *connection, int wait_timeout_ms,
 	StringInfo	had = &connection->settings;
 	int			encoding = PQclientEncoding(connection->conn);	/* still the old one */
 
+	uint64		fingerprint = settings_fingerprint(wait_timeout_ms);
+
+	/* The same as last time?  That is how it mostly is. */
+	if (had->len > 0 && connection->settings_fingerprint == fingerprint)
+		return false;
+	connection->settings_fingerprint = fingerprint;
+
 	initStringInfo(&wanted);
 	collect_settings(&wanted);
 	appendStringInfo(&wanted, "consistency.wait_timeout%c%d%c", 0, wait_timeout_ms, 0);
-
-	if (wanted.len == had->len &&
-		memcmp(wanted.data, had->data, had->len) == 0)
-	{
-		pfree(wanted.data);
-		return false;
-	}
 
 	initStringInfo(&sql);
 	change->nvalues = 0;
@@ -104,6 +107,76 @@ remote_settings_change(RemoteConnection *connection, int wait_timeout_ms,
 	change->sql = sql.data;
 	pfree(wanted.data);
 	return change->nvalues > 0;
+}
+
+/*
+ * settings_fingerprint
+ *		A hash of all that collect_settings() would collect, at less cost.
+ */
+static uint64
+settings_fingerprint(int wait_timeout_ms)
+{
+	static struct config_generic *answers[lengthof(answer_settings)];
+	int			num;
+	struct config_generic **all = compat_guc_variables(&num);
+	uint64		hash = wait_timeout_ms;
+
+	/* Settings never move: those of the server and ours are defined for good. */
+	if (answers[0] == NULL)
+	{
+		for (int i = 0; i < num; i++)
+		{
+			for (int j = 0; j < lengthof(answer_settings); j++)
+			{
+				if (pg_strcasecmp(all[i]->name, answer_settings[j]) == 0)
+					answers[j] = all[i];
+			}
+		}
+	}
+
+	for (int i = 0; i < num; i++)
+	{
+		if (carried_over(all[i]))
+			hash = hash_combine64(hash, setting_hash(all[i]));
+	}
+	for (int i = 0; i < lengthof(answers); i++)
+	{
+		if (answers[i])
+			hash = hash_combine64(hash, setting_hash(answers[i]));
+	}
+	return hash;
+}
+
+/* A hash of one setting and its value. */
+static uint64
+setting_hash(const struct config_generic *setting)
+{
+	uint64		value = 0;
+
+	switch (setting->vartype)
+	{
+		case PGC_BOOL:
+			value = *((const struct config_bool *) setting)->variable;
+			break;
+		case PGC_INT:
+			value = *((const struct config_int *) setting)->variable;
+			break;
+		case PGC_ENUM:
+			value = *((const struct config_enum *) setting)->variable;
+			break;
+		case PGC_REAL:
+			memcpy(&value, ((const struct config_real *) setting)->variable, sizeof(double));
+			break;
+		case PGC_STRING:
+			{
+				const char *text = *((const struct config_string *) setting)->variable;
+
+				if (text)
+					value = hash_bytes_extended((const unsigned char *) text, strlen(text), 1);
+				break;
+			}
+	}
+	return hash_combine64(value, (uint64) (uintptr_t) setting);
 }
 
 /* Our own settings, as name, 0, value, 0, in the order of their names. */

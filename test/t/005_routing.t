@@ -446,7 +446,7 @@ foreach my $case (@settings)
 	$session->do('SET plan_cache_mode = force_generic_plan');
 	$session->prepare('mine', 'SELECT v FROM secret');
 	is($session->run('mine')->{rows}[0][0], 2, 'a generic plan: rows of the role');
-	is(place($session), 'routed', '... routed');
+	is(place($session), 'routed', '... routed') or diag explain last_read($session);
 	$session->do('SET ROLE other');
 	is($session->run('mine')->{rows}[0][0], 4, '... of another role');
 	$session->do('RESET ROLE');
