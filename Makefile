@@ -50,6 +50,7 @@ OBJS = \
 	src/exec/routed_remote.o \
 	src/remote/connection.o \
 	src/remote/remote_query.o \
+	src/remote/remote_copy.o \
 	src/remote/remote_settings.o \
 	src/remote/remote_row.o \
 	src/remote/remote_error.o \

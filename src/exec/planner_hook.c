@@ -56,7 +56,7 @@ consistency_planner(Query *parse, const char *query_string, int cursorOptions,
 	if (candidate &&
 		(guc_routing == ROUTING_ALWAYS || plan->planTree->total_cost >= guc_route_min_cost) &&
 		eligible_plan(plan) &&
-		remote_sql_build(query_string, location, length, &info, &sql))
+		remote_sql_build(query_string, location, length, &info, plan->planTree, &sql))
 		plan = routed_scan_plan(plan, &sql);
 	return plan;
 }

@@ -34,6 +34,9 @@
 /* with more literals texts hardly ever come again */
 #define MAX_LITERALS 16
 
+/* from so many rows on COPY is faster, though it has the query planned twice */
+#define MANY_ROWS 1000
+
 static char *statement_text(const char *source, int location, int length);
 static bool is_plain_select(const char *text);
 static char *replace_literals(const char *text, int location, List *literals, RemoteSql *sql);
@@ -44,6 +47,13 @@ static SelectStmt *find_select(const char *text);
 static Query *analyze(SelectStmt *select, const char *text, const EligibleInfo *info);
 static Node *replace_local_exprs(Node *node, RemoteSql *sql);
 
+/* Are so many rows expected that COPY is the better way to get them? */
+bool
+remote_sql_many_rows(const Plan *plan)
+{
+	return plan->plan_rows >= MANY_ROWS;
+}
+
 /*
  * remote_sql_build
  *		The text of the statement at the given place of the source (as the
@@ -51,7 +61,7 @@ static Node *replace_local_exprs(Node *node, RemoteSql *sql);
  */
 bool
 remote_sql_build(const char *source, int location, int length,
-				 const EligibleInfo *info, RemoteSql *sql)
+				 const EligibleInfo *info, const Plan *plan, RemoteSql *sql)
 {
 	char	   *text = statement_text(source, location, length);
 	SelectStmt *select;
@@ -62,8 +72,11 @@ remote_sql_build(const char *source, int location, int length,
 
 	if (nesting_utility == T_Invalid && info->nlocal == 0 && is_plain_select(text))
 	{
-		/* Of two expressions that must be the same, the query has only one. */
-		sql->text = info->has_groups ? text :
+		/*
+		 * Of two expressions that must be the same the query has only one.
+		 * And a query with parameters can't be a COPY.
+		 */
+		sql->text = info->has_groups || remote_sql_many_rows(plan) ? text :
 					replace_literals(text, Max(location, 0), info->literals, sql);
 
 		return true;

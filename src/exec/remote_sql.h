@@ -20,7 +20,8 @@ typedef struct RemoteSql
 								 * values are those parameters */
 } RemoteSql;
 
+extern bool remote_sql_many_rows(const Plan *plan);
 extern bool remote_sql_build(const char *source, int location, int length,
-							 const EligibleInfo *info, RemoteSql *sql);
+							 const EligibleInfo *info, const Plan *plan, RemoteSql *sql);
 
 #endif							/* CONSISTENCY_REMOTE_SQL_H */

@@ -36,7 +36,7 @@ struct RoutedRemote
 	NodeInfo	node;			/* where we read */
 	RemoteQuery query;
 	RemoteRowReader *reader;
-	PGresult   *result;			/* being read; freed with the scan on error */
+	RemoteRow	row;			/* being read; freed with the scan on error */
 	bool		has_rows;		/* the first row has come in */
 	bool		open;			/* the connection is ours */
 	MemoryContext row_context;	/* values of the current row */
@@ -63,7 +63,7 @@ static void release(void *arg);
  */
 RoutedRemote *
 routed_remote_start(const Route *route, const char *sql, const ParamExternData *params,
-					int nparams, TupleDesc tupdesc, RemoteError *error)
+					int nparams, TupleDesc tupdesc, bool many_rows, RemoteError *error)
 {
 	RoutedRemote *remote = palloc0(sizeof(RoutedRemote));
 	RemoteQueryText text = {0};
@@ -75,6 +75,8 @@ routed_remote_start(const Route *route, const char *sql, const ParamExternData *
 	remote->row_context = AllocSetContextCreate(CurrentMemoryContext, "consistency routed row",
 												ALLOCSET_DEFAULT_SIZES);
 	text.		sql = pg_server_to_client(sql, strlen(sql));
+
+	text.		many_rows = many_rows;
 
 	remote_row_format(remote->reader, &text);
 	remote_row_params(params, nparams, &text);
@@ -109,11 +111,9 @@ routed_remote_start(const Route *route, const char *sql, const ParamExternData *
 bool
 routed_remote_next(RoutedRemote *remote, TupleTableSlot *slot, RemoteError *error)
 {
-	PGresult   *result;
 	MemoryContext old;
 
-	result = remote_query_next_row(&remote->query);
-	if (result == NULL)
+	if (!remote_query_next_row(&remote->query, &remote->row))
 	{
 		*error = remote->query.error;
 		if (error->sqlstate == 0)
@@ -124,9 +124,9 @@ routed_remote_next(RoutedRemote *remote, TupleTableSlot *slot, RemoteError *erro
 
 	if (!remote->has_rows)
 	{
-		if (!remote_row_fits(remote->reader, result))
+		if (!remote_row_fits(remote->reader, remote->row.result ? remote->row.result :
+							 remote->query.shape))
 		{
-			PQclear(result);
 			remote_error_set(error, ERRCODE_FDW_INCONSISTENT_DESCRIPTOR_INFORMATION,
 							 "node returns other columns");
 			release(remote);
@@ -137,10 +137,8 @@ routed_remote_next(RoutedRemote *remote, TupleTableSlot *slot, RemoteError *erro
 
 	MemoryContextReset(remote->row_context);
 	old = MemoryContextSwitchTo(remote->row_context);
-	remote->result = result;
-	remote_row_read(remote->reader, result, slot);
-	remote->result = NULL;
-	PQclear(result);
+	remote_row_read(remote->reader, &remote->row, slot);
+	remote_row_free(&remote->row);
 	MemoryContextSwitchTo(old);
 	return true;
 }
@@ -237,7 +235,8 @@ release(void *arg)
 	if (!remote->open)
 		return;
 	remote->open = false;
-	PQclear(remote->result);
+	remote_row_free(&remote->row);
+	PQclear(remote->query.shape);
 	if (remote->has_rows)
 	{
 		session_observed_elsewhere(open_bound);

@@ -18,7 +18,8 @@ typedef struct RoutedRemote RoutedRemote;
 
 extern RoutedRemote *routed_remote_start(const Route *route, const char *sql,
 										 const ParamExternData *params, int nparams,
-										 TupleDesc tupdesc, RemoteError *error);
+										 TupleDesc tupdesc, bool many_rows,
+										 RemoteError *error);
 extern bool routed_remote_next(RoutedRemote *remote, TupleTableSlot *slot, RemoteError *error);
 extern void routed_remote_end(RoutedRemote *remote);
 extern void routed_remote_note_open(void);

@@ -244,6 +244,7 @@ start_remote(RoutedScanState *state)
 	params = collect_params(state, &nparams);
 	state->remote = routed_remote_start(&state->route, state->sql, params, nparams,
 										state->css.ss.ss_ScanTupleSlot->tts_tupleDescriptor,
+										remote_sql_many_rows(state->css.ss.ps.plan),
 										&error);
 	MemoryContextSwitchTo(old);
 	if (state->remote == NULL)

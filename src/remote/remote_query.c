@@ -17,6 +17,8 @@
  * A query without parameters for which there is nothing else to send goes as a
  * simple query: for one that isn't prepared that costs the node less.
  *
+ * One with many rows goes as COPY (remote_copy.c).
+ *
  * The answer's token comes as a parameter status ahead of the end of the
  * pipeline, at no extra cost.
  *
@@ -29,6 +31,7 @@
 #include "storage/latch.h"
 #include "utils/memutils.h"
 
+#include "remote/remote_copy.h"
 #include "remote/remote_query.h"
 #include "remote/remote_settings.h"
 
@@ -52,12 +55,8 @@ static bool send_settings(RemoteQuery *query);
 static bool send_query(RemoteQuery *query, const RemoteQueryText *text);
 static Statement *find_statement(RemoteConnection *connection, const RemoteQueryText *text);
 static void note_statement(RemoteConnection *connection, uint64 key);
-static bool flush(RemoteQuery *query);
-static PGresult *next_result(RemoteQuery *query);
 static bool skip_setup(RemoteQuery *query);
 static void finish(RemoteQuery *query);
-static void fail(RemoteQuery *query, const PGresult *result);
-static bool wait_for_node(RemoteQuery *query, int socket_events);
 
 /*
  * remote_query_send
@@ -75,9 +74,13 @@ remote_query_send(RemoteQuery *query, const RemoteQueryText *text,
 	RemoteConnection *connection = query->connection;
 	PGconn	   *conn = connection->conn;
 
+	if (remote_copy_is_better(query, text))
+		return remote_copy_send(query, text,
+								position_before(connection->position, position) ? token : NULL);
+
 	if (!PQenterPipelineMode(conn))
 	{
-		fail(query, NULL);
+		remote_query_fail(query, NULL);
 		return false;
 	}
 	if (!send_settings(query))
@@ -91,7 +94,7 @@ remote_query_send(RemoteQuery *query, const RemoteQueryText *text,
 		pfree(sql);
 		if (!sent)
 		{
-			fail(query, NULL);
+			remote_query_fail(query, NULL);
 			return false;
 		}
 		query->setup_commands++;
@@ -100,53 +103,67 @@ remote_query_send(RemoteQuery *query, const RemoteQueryText *text,
 	if (!send_query(query, text) ||
 		(!query->simple && !PQpipelineSync(conn)))
 	{
-		fail(query, NULL);
+		remote_query_fail(query, NULL);
 		return false;
 	}
 	if (query->setup_commands == 0)
 		PQsetSingleRowMode(conn);
-	return flush(query);
+	return remote_query_flush(query);
 }
 
 /*
  * remote_query_next_row
- *		Wait for the next row: a result of one row, to be PQclear'ed.
+ *		Wait for the next row; the caller frees it with remote_row_free().
  *
- * After the last row NULL, with query->finished set.  On failure NULL as well,
- * with query->error set.
- *
- * A query without rows gives, before that NULL, no result at all; the caller
- * who wants to check the shape of the answer can do so at each row.
+ * False after the last row, with query->finished set, and on failure, with
+ * query->error set.
  */
-PGresult *
-remote_query_next_row(RemoteQuery *query)
+bool
+remote_query_next_row(RemoteQuery *query, RemoteRow *row)
 {
 	PGresult   *result;
+
+	memset(row, 0, sizeof(*row));
+	if (query->copy)
+		return remote_copy_next_row(query, row);
 
 	if (!query->started)
 	{
 		if (!skip_setup(query))
-			return NULL;
+			return false;
 		query->started = true;
 	}
 
-	result = next_result(query);
+	result = remote_query_next_result(query);
 	if (result == NULL)
 	{
 		if (query->error.sqlstate == 0)
 			remote_error_set(&query->error, ERRCODE_PROTOCOL_VIOLATION,
 							 "unexpected end of results");
-		return NULL;
+		return false;
 	}
 	if (PQresultStatus(result) == PGRES_SINGLE_TUPLE)
-		return result;
+	{
+		row->result = result;
+		return true;
+	}
 
 	if (PQresultStatus(result) == PGRES_TUPLES_OK)
 		finish(query);
 	else
-		fail(query, result);
+		remote_query_fail(query, result);
 	PQclear(result);
-	return NULL;
+	return false;
+}
+
+/* Free what a row came in. */
+void
+remote_row_free(RemoteRow *row)
+{
+	PQclear(row->result);
+	if (row->copy)
+		PQfreemem(row->copy);
+	memset(row, 0, sizeof(*row));
 }
 
 /* Queue the statement that brings the other side's settings up to date. */
@@ -162,7 +179,7 @@ send_settings(RemoteQuery *query)
 	if (!PQsendQueryParams(connection->conn, change.sql, change.nvalues, NULL,
 						   (const char *const *) change.values, NULL, NULL, 0))
 	{
-		fail(query, NULL);
+		remote_query_fail(query, NULL);
 		return false;
 	}
 	query->setup_commands++;
@@ -261,38 +278,38 @@ note_statement(RemoteConnection *connection, uint64 key)
 }
 
 /* Push out what is queued. */
-static bool
-flush(RemoteQuery *query)
+bool
+remote_query_flush(RemoteQuery *query)
 {
 	PGconn	   *conn = query->connection->conn;
 	int			rc;
 
 	while ((rc = PQflush(conn)) > 0)
 	{
-		if (!wait_for_node(query, WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE))
+		if (!remote_query_wait(query, WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE))
 			return false;
 		if (!PQconsumeInput(conn))
 			break;
 	}
 	if (rc == 0)
 		return true;
-	fail(query, NULL);
+	remote_query_fail(query, NULL);
 	return false;
 }
 
 /* Wait for the next result; NULL between commands or when query->error is set. */
-static PGresult *
-next_result(RemoteQuery *query)
+PGresult *
+remote_query_next_result(RemoteQuery *query)
 {
 	PGconn	   *conn = query->connection->conn;
 
 	while (PQisBusy(conn))
 	{
-		if (!wait_for_node(query, WL_SOCKET_READABLE))
+		if (!remote_query_wait(query, WL_SOCKET_READABLE))
 			return NULL;
 		if (!PQconsumeInput(conn))
 		{
-			fail(query, NULL);
+			remote_query_fail(query, NULL);
 			return NULL;
 		}
 	}
@@ -318,13 +335,13 @@ skip_setup(RemoteQuery *query)
 		 * The first command may find single-row mode still on, if a simple
 		 * query was the last to use the connection.
 		 */
-		while ((result = next_result(query)) != NULL)
+		while ((result = remote_query_next_result(query)) != NULL)
 		{
 			ExecStatusType status = PQresultStatus(result);
 
 			if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK &&
 				status != PGRES_SINGLE_TUPLE)
-				fail(query, result);
+				remote_query_fail(query, result);
 			PQclear(result);
 			if (query->error.sqlstate != 0)
 				return false;
@@ -355,11 +372,11 @@ finish(RemoteQuery *query)
 	PGresult   *result;
 
 	/* A NULL ends the query's results; all there is in a simple query. */
-	result = next_result(query);
+	result = remote_query_next_result(query);
 	if (!query->simple && query->error.sqlstate == 0)
 	{
 		Assert(result == NULL);
-		result = next_result(query);
+		result = remote_query_next_result(query);
 		if (query->error.sqlstate == 0 && PQresultStatus(result) != PGRES_PIPELINE_SYNC)
 			remote_error_set(&query->error, ERRCODE_PROTOCOL_VIOLATION,
 							 "unexpected end of results");
@@ -369,8 +386,8 @@ finish(RemoteQuery *query)
 }
 
 /* Note the first error; result NULL: the connection's. */
-static void
-fail(RemoteQuery *query, const PGresult *result)
+void
+remote_query_fail(RemoteQuery *query, const PGresult *result)
 {
 	if (query->error.sqlstate != 0)
 		return;
@@ -381,12 +398,12 @@ fail(RemoteQuery *query, const PGresult *result)
 }
 
 /*
- * wait_for_node
+ * remote_query_wait
  *		Wait for the connection's socket.  False, with query->error, when the
  *		caller's abandon() says that there is nothing to wait for.
  */
-static bool
-wait_for_node(RemoteQuery *query, int socket_events)
+bool
+remote_query_wait(RemoteQuery *query, int socket_events)
 {
 	if (connection_wait(query->connection, socket_events, ABANDON_CHECK_MS))
 		return true;

@@ -48,6 +48,8 @@ struct RemoteRowReader
 static bool text_form_is_exact(Oid type);
 static bool has_binary_form(Oid type, bool receive);
 static void look_up_functions(RemoteRowReader *reader, bool binary);
+static void read_result(RemoteRowReader *reader, const PGresult *result, TupleTableSlot *slot);
+static void read_copy(RemoteRowReader *reader, char *data, int length, TupleTableSlot *slot);
 static ColumnReader choose_reader(Oid receive_function);
 static Datum read_binary(RemoteRowReader *reader, int column, char *data, int length);
 
@@ -84,14 +86,14 @@ remote_row_format(const RemoteRowReader *reader, RemoteQueryText *text)
  * definitions.
  */
 bool
-remote_row_fits(const RemoteRowReader *reader, const PGresult *result)
+remote_row_fits(const RemoteRowReader *reader, const PGresult *shape)
 {
-	if (PQnfields(result) != reader->tupdesc->natts)
+	if (PQnfields(shape) != reader->tupdesc->natts)
 		return false;
 	for (int i = 0; i < reader->tupdesc->natts; i++)
 	{
 		/* Row descriptions give the base type of a domain. */
-		if (PQftype(result, i) != getBaseType(TupleDescAttr(reader->tupdesc, i)->atttypid))
+		if (PQftype(shape, i) != getBaseType(TupleDescAttr(reader->tupdesc, i)->atttypid))
 			return false;
 	}
 	return true;
@@ -99,19 +101,29 @@ remote_row_fits(const RemoteRowReader *reader, const PGresult *result)
 
 /*
  * remote_row_read
- *		Store the first row of a result in a virtual slot.
+ *		Store a row in a virtual slot.
  *
- * Values live in the current memory context, not in the result.
+ * Values live in the current memory context, not in the row.
  */
 void
-remote_row_read(RemoteRowReader *reader, const PGresult *result, TupleTableSlot *slot)
+remote_row_read(RemoteRowReader *reader, const RemoteRow *row, TupleTableSlot *slot)
+{
+	ExecClearTuple(slot);
+	if (row->result)
+		read_result(reader, row->result, slot);
+	else
+		read_copy(reader, row->copy_row, row->copy_length, slot);
+	ExecStoreVirtualTuple(slot);
+}
+
+static void
+read_result(RemoteRowReader *reader, const PGresult *result, TupleTableSlot *slot)
 {
 	bool		binary = PQnfields(result) > 0 && PQfformat(result, 0) == 1;
 
 	if (reader->functions == NULL || reader->functions_binary != binary)
 		look_up_functions(reader, binary);
 
-	ExecClearTuple(slot);
 	for (int i = 0; i < reader->tupdesc->natts; i++)
 	{
 		slot->tts_isnull[i] = PQgetisnull(result, 0, i);
@@ -128,7 +140,43 @@ remote_row_read(RemoteRowReader *reader, const PGresult *result, TupleTableSlot 
 								  reader->ioparams[i],
 								  TupleDescAttr(reader->tupdesc, i)->atttypmod);
 	}
-	ExecStoreVirtualTuple(slot);
+}
+
+/* A row of COPY BINARY: the number of columns; length (-1: NULL) and bytes of each. */
+static void
+read_copy(RemoteRowReader *reader, char *data, int length, TupleTableSlot *slot)
+{
+	char	   *end = data + length;
+	uint16		natts;
+	int			i;
+
+	if (reader->functions == NULL || !reader->functions_binary)
+		look_up_functions(reader, true);
+
+	memcpy(&natts, data, sizeof(natts));
+	data += sizeof(natts);
+	if (pg_ntoh16(natts) != reader->tupdesc->natts)
+		elog(ERROR, "row has %d columns instead of %d", pg_ntoh16(natts),
+			 reader->tupdesc->natts);
+
+	for (i = 0; i < reader->tupdesc->natts && end - data >= (int) sizeof(uint32); i++)
+	{
+		uint32		size;
+
+		memcpy(&size, data, sizeof(size));
+		size = pg_ntoh32(size);
+		data += sizeof(size);
+		slot->tts_isnull[i] = (size == PG_UINT32_MAX);
+		slot->tts_values[i] = (Datum) 0;
+		if (slot->tts_isnull[i])
+			continue;
+		if (size > (uint32) (end - data))
+			break;
+		slot->tts_values[i] = read_binary(reader, i, data, size);
+		data += size;
+	}
+	if (i < reader->tupdesc->natts)
+		elog(ERROR, "row is too short");
 }
 
 /*
@@ -288,6 +336,8 @@ read_binary(RemoteRowReader *reader, int column, char *data, int length)
 	uint64		n64;
 	uint32		n32;
 	uint16		n16;
+	char		after;
+	Datum		datum;
 
 	if (how == READ_TEXT)
 		return PointerGetDatum(cstring_to_text_with_len(data, length));
@@ -319,9 +369,14 @@ read_binary(RemoteRowReader *reader, int column, char *data, int length)
 		}
 	}
 
+	/* Some functions rely on a zero byte behind the value. */
 	value.data = data;
 	value.len = value.maxlen = length;
 	value.cursor = 0;
-	return ReceiveFunctionCall(&reader->functions[column], &value, reader->ioparams[column],
-							   TupleDescAttr(reader->tupdesc, column)->atttypmod);
+	after = data[length];
+	data[length] = '\0';
+	datum = ReceiveFunctionCall(&reader->functions[column], &value, reader->ioparams[column],
+								TupleDescAttr(reader->tupdesc, column)->atttypmod);
+	data[length] = after;
+	return datum;
 }

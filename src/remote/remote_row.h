@@ -25,8 +25,8 @@ typedef struct RemoteRowReader RemoteRowReader;
 
 extern RemoteRowReader *remote_row_reader(TupleDesc tupdesc);
 extern void remote_row_format(const RemoteRowReader *reader, RemoteQueryText *text);
-extern bool remote_row_fits(const RemoteRowReader *reader, const PGresult *result);
-extern void remote_row_read(RemoteRowReader *reader, const PGresult *result,
+extern bool remote_row_fits(const RemoteRowReader *reader, const PGresult *shape);
+extern void remote_row_read(RemoteRowReader *reader, const RemoteRow *row,
 							TupleTableSlot *slot);
 
 extern void remote_row_params(const ParamExternData *params, int nparams,

@@ -1,0 +1,231 @@
+/*-------------------------------------------------------------------------
+ *
+ * remote_copy.c
+ *	  A query with many rows, as COPY (query) TO STDOUT.
+ *
+ * libpq hands out the rows of a query that is read row by row as results of
+ * their own, each with a description of all columns, which costs more than
+ * everything else that we do with a row.  The rows of a COPY come as they are.
+ * What COPY lacks is the column's types; so the query goes ahead of it once
+ * more with LIMIT 0.  Both are one transaction, in which the tables can't
+ * change, and one simple query, which is one round trip.
+ *
+ * COPY takes no parameters, hence only queries without go this way.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "port/pg_bswap.h"
+#include "storage/latch.h"
+#include "utils/builtins.h"
+
+#include "remote/remote_copy.h"
+#include "remote/remote_settings.h"
+
+/* COPY BINARY begins with this, two 32-bit numbers, and what the second says */
+#define SIGNATURE "PGCOPY\n\377\r\n"
+#define SIGNATURE_SIZE 11
+#define HEADER_SIZE (SIGNATURE_SIZE + 8)
+
+static void append_settings(StringInfo sql, const RemoteSettingsChange *change);
+static void append_literal(StringInfo sql, const char *text);
+static bool start_copy(RemoteQuery *query);
+static bool skip_header(RemoteQuery *query, RemoteRow *row);
+static bool end_copy(RemoteQuery *query);
+static bool protocol_violation(RemoteQuery *query);
+
+/*
+ * remote_copy_is_better
+ *		Can the query go as COPY, and is that worth it?
+ *
+ * A simple query is converted as a whole, so the connection must have our
+ * encoding already.
+ */
+bool
+remote_copy_is_better(const RemoteQuery *query, const RemoteQueryText *text)
+{
+	return text->many_rows && text->nparams == 0 && text->result_format == 1 &&
+	PQclientEncoding(query->connection->conn) == pg_get_client_encoding();
+}
+
+/*
+ * remote_copy_send
+ *		Send the query, behind settings and token (NULL: none) where the other
+ *		side needs them.  False and query->error on failure.
+ */
+bool
+remote_copy_send(RemoteQuery *query, const RemoteQueryText *text, const char *token)
+{
+	PGconn	   *conn = query->connection->conn;
+	RemoteSettingsChange change;
+	StringInfoData sql;
+	bool		sent;
+
+	initStringInfo(&sql);
+	if (remote_settings_change(query->connection, query->wait_timeout_ms, &change))
+		append_settings(&sql, &change);
+	if (token)
+		appendStringInfo(&sql, "SET consistency.token = '%s';", token);
+	appendStringInfo(&sql, "SELECT * FROM (%s\n) AS consistency LIMIT 0;"
+					 "COPY (%s\n) TO STDOUT (FORMAT binary)", text->sql, text->sql);
+
+	query->copy = true;
+	sent = PQexitPipelineMode(conn) && PQsendQuery(conn, sql.data);
+	pfree(sql.data);
+	if (!sent)
+	{
+		remote_query_fail(query, NULL);
+		return false;
+	}
+	return remote_query_flush(query);
+}
+
+/* As remote_query_next_row(). */
+bool
+remote_copy_next_row(RemoteQuery *query, RemoteRow *row)
+{
+	PGconn	   *conn = query->connection->conn;
+
+	if (!query->started)
+	{
+		if (!start_copy(query))
+			return false;
+		query->started = true;
+	}
+
+	for (;;)
+	{
+		int16		natts;
+
+		row->copy_length = PQgetCopyData(conn, &row->copy, true);
+		if (row->copy_length == 0)
+		{
+			if (!remote_query_wait(query, WL_SOCKET_READABLE))
+				return false;
+			if (!PQconsumeInput(conn))
+			{
+				remote_query_fail(query, NULL);
+				return false;
+			}
+			continue;
+		}
+		if (row->copy_length < 0)
+		{
+			row->copy = NULL;
+			return end_copy(query);
+		}
+
+		row->copy_row = row->copy;
+		if (!query->header_read && !skip_header(query, row))
+			return false;
+		if (row->copy_length >= (int) sizeof(natts))
+		{
+			memcpy(&natts, row->copy_row, sizeof(natts));
+			if ((int16) pg_ntoh16(natts) != -1)
+				return true;
+		}
+		/* the header alone, or the trailer */
+		remote_row_free(row);
+	}
+}
+
+/* Settings as a statement of its own; the values are literals here. */
+static void
+append_settings(StringInfo sql, const RemoteSettingsChange *change)
+{
+	for (int i = 0; i < change->nvalues; i += 2)
+	{
+		appendStringInfoString(sql, i == 0 ? "SELECT pg_catalog.set_config(" :
+							   ", pg_catalog.set_config(");
+		append_literal(sql, change->values[i]);
+		appendStringInfoString(sql, ", ");
+		append_literal(sql, change->values[i + 1]);
+		appendStringInfoString(sql, ", false)");
+	}
+	appendStringInfoChar(sql, ';');
+}
+
+static void
+append_literal(StringInfo sql, const char *text)
+{
+	appendStringInfoString(sql, text ? quote_literal_cstr(text) : "NULL");
+}
+
+/* Read what comes ahead of the rows: the settings' answers and the shape. */
+static bool
+start_copy(RemoteQuery *query)
+{
+	for (;;)
+	{
+		PGresult   *result = remote_query_next_result(query);
+
+		if (query->error.sqlstate != 0)
+			return false;
+		switch (PQresultStatus(result))
+		{
+			case PGRES_COMMAND_OK:
+				PQclear(result);
+				break;
+			case PGRES_TUPLES_OK:
+				PQclear(query->shape);
+				query->shape = result;
+				break;
+			case PGRES_COPY_OUT:
+				PQclear(result);
+				return true;
+			default:
+				remote_query_fail(query, result);
+				PQclear(result);
+				return false;
+		}
+	}
+}
+
+/* The header comes ahead of the first row, in the same piece of data. */
+static bool
+skip_header(RemoteQuery *query, RemoteRow *row)
+{
+	uint32		extension;
+
+	if (row->copy_length < HEADER_SIZE ||
+		memcmp(row->copy_row, SIGNATURE, SIGNATURE_SIZE) != 0)
+		return protocol_violation(query);
+	memcpy(&extension, row->copy_row + SIGNATURE_SIZE + 4, sizeof(extension));
+	extension = pg_ntoh32(extension);
+	if (extension > (uint32) (row->copy_length - HEADER_SIZE))
+		return protocol_violation(query);
+
+	row->copy_row += HEADER_SIZE + extension;
+	row->copy_length -= HEADER_SIZE + extension;
+	query->header_read = true;
+	return true;
+}
+
+/* No more rows: all went well, or an error comes now.  Always false. */
+static bool
+end_copy(RemoteQuery *query)
+{
+	PGresult   *result = remote_query_next_result(query);
+
+	if (query->error.sqlstate == 0 && PQresultStatus(result) != PGRES_COMMAND_OK)
+		remote_query_fail(query, result);
+	PQclear(result);
+	if (query->error.sqlstate == 0)
+	{
+		result = remote_query_next_result(query);
+		query->finished = (result == NULL && query->error.sqlstate == 0);
+		PQclear(result);
+	}
+	if (!query->finished && query->error.sqlstate == 0)
+		return protocol_violation(query);
+	return false;
+}
+
+static bool
+protocol_violation(RemoteQuery *query)
+{
+	remote_error_set(&query->error, ERRCODE_PROTOCOL_VIOLATION, "unexpected data");
+	return false;
+}
