@@ -115,7 +115,7 @@ all install installdirs installcheck check uninstall clean distclean:
 endif
 
 # These need nothing but bash and a package manager (see CONTRIBUTING.md).
-# ONLY narrows the tests, e.g. make test ONLY="regress test/t/001_levels.pl".
+# ONLY narrows the tests, e.g. make test ONLY="regress test/t/001_preload.t".
 .PHONY: test demo demo-stop indent
 
 test:

@@ -47,6 +47,7 @@
 #include "stats/last_read.h"
 
 int			nesting_depth = 0;
+uint64		nesting_row_limit = 0;
 
 /* A wait for this position timed out while importing it: don't wait again. */
 static Position waited_in_vain;
@@ -110,6 +111,8 @@ consistency_ExecutorStart(QueryDesc *queryDesc, int eflags)
 static void
 consistency_ExecutorRun(EXECUTOR_RUN_ARGS_DECL)
 {
+	if (nesting_depth == 0)
+		nesting_row_limit = count;
 	nesting_depth++;
 	PG_TRY();
 	{
@@ -156,7 +159,6 @@ enforce_statement(QueryDesc *queryDesc)
 	LastRead   *last_read = last_read_begin();
 	Requirement requirement;
 
-	routed_scan_note_open_cursors();
 	requirement = current_requirement();
 	last_read->level = level_name(level_current());
 	requirement_text(&requirement, last_read->requirement, sizeof(last_read->requirement));
@@ -306,12 +308,19 @@ enforce_after_import(void)
 {
 	Requirement requirement = current_requirement();
 	Position	position = requirement.position_here;
+	TimestampTz start;
+	bool		reached;
 
 	if (!RecoveryInProgress() || !position_is_set(position) || requirement.leader ||
 		ActiveSnapshotSet() || snapshot_is_fixed())
 		return;
 	InvalidateCatalogSnapshot();
-	if (!wait_quietly(position, wait_deadline(position)))
+	start = GetCurrentTimestamp();
+	reached = wait_quietly(position, wait_deadline(position));
+	waited_ahead_us = GetCurrentTimestamp() - start;
+	if (reached)
+		session_elsewhere_holds_here();
+	else
 	{
 		waited_in_vain = position;
 		waited_in_vain_ms = guc_wait_timeout;
@@ -392,6 +401,16 @@ consistency_wait_for(PG_FUNCTION_ARGS)
 	if (in_portal)
 		EnsurePortalSnapshotExists();
 	PG_RETURN_VOID();
+}
+
+/* Is it the procedure above, which does its own waiting? */
+bool
+enforce_is_wait_for(Oid procedure)
+{
+	FmgrInfo	function;
+
+	fmgr_info(procedure, &function);
+	return function.fn_addr == consistency_wait_for;
 }
 
 /* What the session's level demands now. */
@@ -505,7 +524,7 @@ error_timed_out(Position position)
 	replayed.lsn = GetXLogReplayRecPtr(&replayed.tli);
 	ereport(ERROR,
 			(errcode(ERRCODE_CONSISTENCY_TIMEOUT),
-			 errmsg("replica did not reach position %s within consistency.wait_timeout",
+			 errmsg("replica did not reach position %s in time",
 					position_text(position, wanted)),
 			 errdetail("Replay has reached position %s.", position_text(replayed, reached)),
 			 errhint("Retry, raise consistency.wait_timeout, connect to the primary, or accept older data with SET consistency = 'eventual'.")));

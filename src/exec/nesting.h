@@ -17,6 +17,12 @@
 extern int	nesting_depth;
 
 /*
+ * How many rows the client's statement was run for this time, 0 for all: a
+ * cursor or a portal of the extended protocol may be run in portions.
+ */
+extern uint64 nesting_row_limit;
+
+/*
  * The utility statement that the client's statement is, T_Invalid if it is
  * none: EXPLAIN, COPY and others have a query inside.
  */

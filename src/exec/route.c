@@ -13,10 +13,12 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "foreign/foreign.h"
+#include "miscadmin.h"
 
 #include "core/guc.h"
 #include "exec/route.h"
 #include "node/node_choice.h"
+#include "remote/connection.h"
 #include "session/level.h"
 
 /*
@@ -54,6 +56,13 @@ route_decide(Route *route)
 	wish.max_wait_us = (int64) route->wait_timeout_ms * 1000;
 
 	nnodes = node_state_snapshot(nodes, lengthof(nodes));
+	for (int i = 0; i < nnodes;)
+	{
+		if (connection_is_backing_off(nodes[i].serverid, GetUserId()))
+			nodes[i] = nodes[--nnodes];
+		else
+			i++;
+	}
 	turn++;
 	for (;;)
 	{

@@ -8,10 +8,9 @@
  * scan, an error, a cursor that is dropped), the connection is handed back.
  *
  * What the session has seen at the node is known exactly from the answer's
- * token, which comes behind the last row.  A cursor may be left half read, and
- * other statements may run meanwhile.  Until the token is there, the position
- * that this primary had flushed when the first row came in is taken for it: no
- * replica can have shown more.
+ * token, which comes behind the last row.  If that doesn't come, the position
+ * that this primary has flushed by then is taken for it: no replica can have
+ * shown more.
  *
  *-------------------------------------------------------------------------
  */
@@ -38,20 +37,14 @@ struct RoutedRemote
 	RemoteRowReader *reader;
 	RemoteRow	row;			/* being read; freed with the scan on error */
 	bool		has_rows;		/* the first row has come in */
+	bool		token_read;		/* and it is known what they showed */
 	bool		open;			/* the connection is ours */
 	MemoryContext row_context;	/* values of the current row */
 	MemoryContextCallback on_reset;
 };
 
-/* Scans whose first row has come in and whose last one hasn't */
-static int	num_open = 0;
-
-/* and the highest position that those can have shown */
-static Position open_bound;
-
 static RemoteConnection *acquire(const NodeInfo *node, RemoteError *error);
 static bool node_is_gone(void *arg);
-static void first_row_came(RoutedRemote *remote);
 static void read_token(RoutedRemote *remote);
 static void release(void *arg);
 
@@ -132,7 +125,7 @@ routed_remote_next(RoutedRemote *remote, TupleTableSlot *slot, RemoteError *erro
 			release(remote);
 			return false;
 		}
-		first_row_came(remote);
+		remote->has_rows = true;
 	}
 
 	MemoryContextReset(remote->row_context);
@@ -150,14 +143,6 @@ routed_remote_end(RoutedRemote *remote)
 	release(remote);
 }
 
-/* A statement begins: what half-read scans have shown counts as seen. */
-void
-routed_remote_note_open(void)
-{
-	if (num_open > 0)
-		session_observed_elsewhere(open_bound);
-}
-
 /* A connection for the current role. */
 static RemoteConnection *
 acquire(const NodeInfo *node, RemoteError *error)
@@ -172,6 +157,7 @@ acquire(const NodeInfo *node, RemoteError *error)
 
 	if (!node_catalog_conninfo(node->serverid, userid, true, &conninfo))
 	{
+		connection_back_off(node->serverid, userid);
 		remote_error_set(error, ERRCODE_UNDEFINED_OBJECT, "no usable user mapping");
 		return NULL;
 	}
@@ -191,14 +177,6 @@ node_is_gone(void *arg)
 	return node_state_is_down(remote->node.slot, remote->node.generation);
 }
 
-static void
-first_row_came(RoutedRemote *remote)
-{
-	remote->has_rows = true;
-	num_open++;
-	open_bound = position_max(open_bound, commit_position_bound());
-}
-
 /* Everything was read: the token tells what the node had replayed by then. */
 static void
 read_token(RoutedRemote *remote)
@@ -209,21 +187,11 @@ read_token(RoutedRemote *remote)
 	if (token == NULL ||
 		token_parse(token, GetSystemIdentifier(), &position) != TOKEN_OK ||
 		!position_is_set(position))
-	{
-		/* It should have told us; then take what it can have shown at most. */
-		session_observed_elsewhere(commit_position_bound());
 		return;
-	}
 	remote->query.connection->position = position;
 	session_observed_elsewhere(position);
 	node_state_saw_position(remote->node.slot, remote->node.generation, position);
-
-	/* The bound isn't needed any more. */
-	if (remote->has_rows)
-	{
-		num_open--;
-		remote->has_rows = false;
-	}
+	remote->token_read = true;
 }
 
 /* Hand the connection back.  Must not raise errors. */
@@ -237,11 +205,8 @@ release(void *arg)
 	remote->open = false;
 	remote_row_free(&remote->row);
 	PQclear(remote->query.shape);
-	if (remote->has_rows)
-	{
-		session_observed_elsewhere(open_bound);
-		num_open--;
-	}
+	if (remote->has_rows && !remote->token_read)
+		session_observed_elsewhere(commit_position_bound());
 	node_state_end_statement(remote->node.slot, remote->node.generation);
 	connection_release(remote->query.connection, remote->query.finished);
 }

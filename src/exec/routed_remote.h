@@ -22,6 +22,5 @@ extern RoutedRemote *routed_remote_start(const Route *route, const char *sql,
 										 RemoteError *error);
 extern bool routed_remote_next(RoutedRemote *remote, TupleTableSlot *slot, RemoteError *error);
 extern void routed_remote_end(RoutedRemote *remote);
-extern void routed_remote_note_open(void);
 
 #endif							/* CONSISTENCY_ROUTED_REMOTE_H */

@@ -111,13 +111,6 @@ routed_scan_is_top(const PlannedStmt *plan)
 		((CustomScan *) plan->planTree)->methods == &scan_methods;
 }
 
-/* A statement begins: what open cursors have shown counts as seen. */
-void
-routed_scan_note_open_cursors(void)
-{
-	routed_remote_note_open();
-}
-
 static Node *
 create_state(CustomScan *scan)
 {
@@ -160,6 +153,18 @@ exec_scan(CustomScanState *node)
 
 	if (state->ended)
 		return NULL;
+
+	/*
+	 * A node that has to stop sending rows until somebody fetches the next
+	 * ones holds its snapshot meanwhile, and can't even be cancelled when
+	 * replay needs it to go.
+	 */
+	if (state->route.remote && state->remote == NULL && nesting_row_limit != 0)
+	{
+		state->route.remote = false;
+		state->route.reason = "rows are fetched in portions";
+		state->node_name = NULL;
+	}
 
 	if (state->route.remote)
 	{

@@ -91,9 +91,12 @@ before_utility(Node *statement)
 		case T_ExecuteStmt:
 		case T_CreateTableAsStmt:
 		case T_RefreshMatViewStmt:
-		case T_CallStmt:
 		case T_DoStmt:
 			enforce_before_utility();
+			break;
+		case T_CallStmt:
+			if (!enforce_is_wait_for(((CallStmt *) statement)->funcexpr->funcid))
+				enforce_before_utility();
 			break;
 		case T_TransactionStmt:
 			if (((TransactionStmt *) statement)->kind == TRANS_STMT_COMMIT_PREPARED)

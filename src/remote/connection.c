@@ -60,6 +60,31 @@ static void disconnect(RemoteConnection *connection);
 static void mark_stale(Datum arg, int cacheid, uint32 hashvalue);
 
 /*
+ * connection_is_backing_off
+ *		Did connecting to a node for a role fail a moment ago?
+ */
+bool
+connection_is_backing_off(Oid serverid, Oid userid)
+{
+	RemoteConnection *connection = lookup(serverid, userid, false);
+
+	return connection != NULL && connection->retry_at != 0 && !connection->stale &&
+		GetCurrentTimestamp() < connection->retry_at;
+}
+
+/*
+ * connection_back_off
+ *		A node can't be connected to for a role: not before some time.
+ */
+void
+connection_back_off(Oid serverid, Oid userid)
+{
+	RemoteConnection *connection = lookup(serverid, userid, true);
+
+	connection->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RETRY_DELAY_MS);
+}
+
+/*
  * connection_find
  *		Acquire the connection to a node for a role, if there is one that is
  *		good and not busy; otherwise NULL, with a busy one left alone.
@@ -100,12 +125,6 @@ connection_open(Oid serverid, Oid userid, const RemoteConnectionTarget *target,
 	if (connection->busy)
 	{
 		remote_error_set(error, ERRCODE_OBJECT_IN_USE, "connection is in use");
-		return NULL;
-	}
-	if (!connection->stale && now < connection->retry_at)
-	{
-		remote_error_set(error, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
-						 "connecting failed a moment ago");
 		return NULL;
 	}
 

@@ -60,6 +60,8 @@ typedef struct RemoteConnectionTarget
 									 * password */
 } RemoteConnectionTarget;
 
+extern bool connection_is_backing_off(Oid serverid, Oid userid);
+extern void connection_back_off(Oid serverid, Oid userid);
 extern RemoteConnection *connection_find(Oid serverid, Oid userid);
 extern RemoteConnection *connection_open(Oid serverid, Oid userid,
 										 const RemoteConnectionTarget *target,

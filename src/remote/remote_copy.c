@@ -6,9 +6,11 @@
  * libpq hands out the rows of a query that is read row by row as results of
  * their own, each with a description of all columns, which costs more than
  * everything else that we do with a row.  The rows of a COPY come as they are.
- * What COPY lacks is the column's types; so the query goes ahead of it once
+ * What COPY lacks is the columns' types; so the query goes ahead of it once
  * more with LIMIT 0.  Both are one transaction, in which the tables can't
- * change, and one simple query, which is one round trip.
+ * change, and one simple query, which is one round trip.  Only settings that
+ * have changed need one of their own: a simple query is read as a whole before
+ * any of it is run, and some settings tell how to read it.
  *
  * COPY takes no parameters, hence only queries without go this way.
  *
@@ -19,7 +21,6 @@
 #include "mb/pg_wchar.h"
 #include "port/pg_bswap.h"
 #include "storage/latch.h"
-#include "utils/builtins.h"
 
 #include "remote/remote_copy.h"
 #include "remote/remote_settings.h"
@@ -29,8 +30,7 @@
 #define SIGNATURE_SIZE 11
 #define HEADER_SIZE (SIGNATURE_SIZE + 8)
 
-static void append_settings(StringInfo sql, const RemoteSettingsChange *change);
-static void append_literal(StringInfo sql, const char *text);
+static bool bring_settings(RemoteQuery *query);
 static bool start_copy(RemoteQuery *query);
 static bool skip_header(RemoteQuery *query, RemoteRow *row);
 static bool end_copy(RemoteQuery *query);
@@ -59,20 +59,25 @@ bool
 remote_copy_send(RemoteQuery *query, const RemoteQueryText *text, const char *token)
 {
 	PGconn	   *conn = query->connection->conn;
-	RemoteSettingsChange change;
 	StringInfoData sql;
 	bool		sent;
 
+	query->copy = true;
+	if (!PQexitPipelineMode(conn))
+	{
+		remote_query_fail(query, NULL);
+		return false;
+	}
+	if (!bring_settings(query))
+		return false;
+
 	initStringInfo(&sql);
-	if (remote_settings_change(query->connection, query->wait_timeout_ms, &change))
-		append_settings(&sql, &change);
 	if (token)
 		appendStringInfo(&sql, "SET consistency.token = '%s';", token);
 	appendStringInfo(&sql, "SELECT * FROM (%s\n) AS consistency LIMIT 0;"
 					 "COPY (%s\n) TO STDOUT (FORMAT binary)", text->sql, text->sql);
 
-	query->copy = true;
-	sent = PQexitPipelineMode(conn) && PQsendQuery(conn, sql.data);
+	sent = PQsendQuery(conn, sql.data);
 	pfree(sql.data);
 	if (!sent)
 	{
@@ -131,29 +136,34 @@ remote_copy_next_row(RemoteQuery *query, RemoteRow *row)
 	}
 }
 
-/* Settings as a statement of its own; the values are literals here. */
-static void
-append_settings(StringInfo sql, const RemoteSettingsChange *change)
+/* Bring the other side's settings up to date, and wait for that. */
+static bool
+bring_settings(RemoteQuery *query)
 {
-	for (int i = 0; i < change->nvalues; i += 2)
+	RemoteConnection *connection = query->connection;
+	RemoteSettingsChange change;
+	PGresult   *result;
+
+	if (!remote_settings_change(connection, query->wait_timeout_ms, &change))
+		return true;
+	if (!PQsendQueryParams(connection->conn, change.sql, change.nvalues, NULL,
+						   (const char *const *) change.values, NULL, NULL, 0))
 	{
-		appendStringInfoString(sql, i == 0 ? "SELECT pg_catalog.set_config(" :
-							   ", pg_catalog.set_config(");
-		append_literal(sql, change->values[i]);
-		appendStringInfoString(sql, ", ");
-		append_literal(sql, change->values[i + 1]);
-		appendStringInfoString(sql, ", false)");
+		remote_query_fail(query, NULL);
+		return false;
 	}
-	appendStringInfoChar(sql, ';');
+	if (!remote_query_flush(query))
+		return false;
+	while ((result = remote_query_next_result(query)) != NULL)
+	{
+		if (PQresultStatus(result) != PGRES_TUPLES_OK)
+			remote_query_fail(query, result);
+		PQclear(result);
+	}
+	return query->error.sqlstate == 0;
 }
 
-static void
-append_literal(StringInfo sql, const char *text)
-{
-	appendStringInfoString(sql, text ? quote_literal_cstr(text) : "NULL");
-}
-
-/* Read what comes ahead of the rows: the settings' answers and the shape. */
+/* Read what comes ahead of the rows: the token's answer and the shape. */
 static bool
 start_copy(RemoteQuery *query)
 {
