@@ -45,6 +45,8 @@
 
 static HTAB *connections = NULL;
 
+static Oid	login_role(PGconn *conn);
+static bool login_serves(Oid login, Oid userid);
 static void make_wait_set(RemoteConnection *connection);
 static bool wait_for_socket(PGconn *conn, int socket_events, TimestampTz deadline);
 static PGresult *next_result(PGconn *conn, TimestampTz deadline, RemoteError *error);
@@ -96,7 +98,8 @@ connection_find(Oid serverid, Oid userid)
 
 	if (connection == NULL || connection->conn == NULL || connection->busy)
 		return NULL;
-	if (connection->stale || PQstatus(connection->conn) != CONNECTION_OK)
+	if (connection->stale || PQstatus(connection->conn) != CONNECTION_OK ||
+		!login_serves(connection->login, userid))
 	{
 		disconnect(connection);
 		return NULL;
@@ -158,6 +161,7 @@ connection_open(Oid serverid, Oid userid, const RemoteConnectionTarget *target,
 		return NULL;
 
 	connection->conn = conn;
+	connection->login = login_role(conn);
 	make_wait_set(connection);
 	connection->busy = true;
 	connection->retry_at = 0;
@@ -284,9 +288,14 @@ connect_to(const RemoteConnectionTarget *target, TimestampTz deadline, RemoteErr
 }
 
 /*
- * Is this login allowed to serve the role?  It must have used the password of
- * the mapping where that is required, and may be a superuser's only for a
- * superuser: there would be no telling what a query can do over there.
+ * Is this login allowed to serve the role?
+ *
+ * What runs over there can go back from the role to the login.  So that must be
+ * no other role than what runs here can go back to: the role itself, or the
+ * session's user.  The latter can't be a superuser where the role isn't: a
+ * superuser's session has more to lose there than a look at some rows.
+ *
+ * The password of the mapping must have been used where that is required.
  */
 static bool
 check_login(PGconn *conn, Oid userid, const RemoteConnectionTarget *target, RemoteError *error)
@@ -299,6 +308,12 @@ check_login(PGconn *conn, Oid userid, const RemoteConnectionTarget *target, Remo
 						 "password is required, but the node did not ask for one");
 		return false;
 	}
+	if (!login_serves(login_role(conn), userid))
+	{
+		remote_error_set(error, ERRCODE_INSUFFICIENT_PRIVILEGE,
+						 "user mapping logs in as another role");
+		return false;
+	}
 	if (!superuser_arg(userid) &&
 		(is_superuser == NULL || strcmp(is_superuser, "off") != 0))
 	{
@@ -309,20 +324,34 @@ check_login(PGconn *conn, Oid userid, const RemoteConnectionTarget *target, Remo
 	return true;
 }
 
+/* The role that a connection has logged in as. */
+static Oid
+login_role(PGconn *conn)
+{
+	const char *name = PQparameterStatus(conn, "session_authorization");
+
+	return name ? get_role_oid(name, true) : InvalidOid;
+}
+
+static bool
+login_serves(Oid login, Oid userid)
+{
+	return OidIsValid(login) && (login == userid || login == GetSessionUserId());
+}
+
 /* Become the role, set what all statements need, see where we are. */
 static bool
 set_up(PGconn *conn, Oid userid, TimestampTz deadline, RemoteError *error)
 {
-	const char *login = PQparameterStatus(conn, "session_authorization");
-	char	   *role = GetUserNameFromId(userid, false);
 	StringInfoData sql;
 	PGresult   *result;
 	bool		ok = true;
 	bool		is_known = false;
 
 	initStringInfo(&sql);
-	if (login == NULL || strcmp(login, role) != 0)
-		appendStringInfo(&sql, "SET ROLE %s;", quote_identifier(role));
+	if (login_role(conn) != userid)
+		appendStringInfo(&sql, "SET ROLE %s;",
+						 quote_identifier(GetUserNameFromId(userid, false)));
 	appendStringInfoString(&sql, SETUP_SQL);
 
 	if (PQsetnonblocking(conn, 1) != 0 || !PQsendQuery(conn, sql.data))

@@ -35,6 +35,7 @@ typedef struct RemoteConnection
 	RemoteConnectionKey key;	/* hash key, must be first */
 	PGconn	   *conn;			/* NULL: not connected */
 	WaitEventSet *wait_set;		/* our latch and the connection's socket */
+	Oid			login;			/* role that it logged in as */
 	bool		busy;			/* acquired */
 	bool		stale;			/* server, mapping or role changed: connect
 								 * anew */
