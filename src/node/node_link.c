@@ -47,6 +47,7 @@ static NodeLagHistory lag_history;
 static int64 interval_us(void);
 static void set_wants(NodeLink *link, uint32 wants);
 static void close_link(NodeLink *link);
+static void log_state(const NodeLink *link, const char *state, const char *why);
 static void fail(NodeLink *link, int64 now, const char *message);
 static void connect_link(NodeLink *link, int64 now);
 static PGconn *start_connection(const char *conninfo, int64 *limit_us);
@@ -172,6 +173,27 @@ close_link(NodeLink *link)
 	}
 }
 
+/* Tell the server's log that a node came or went; "why" may be NULL. */
+static void
+log_state(const NodeLink *link, const char *state, const char *why)
+{
+	const SharedNode *node = &node_table->nodes[link->slot];
+	char		host[NODE_HOST_SIZE];
+	char		port[NODE_PORT_SIZE];
+	char		error[NODE_ERROR_SIZE] = "";
+
+	LWLockAcquire(&node_table->lock, LW_SHARED);
+	strlcpy(host, node->host, sizeof(host));
+	strlcpy(port, node->port, sizeof(port));
+	LWLockRelease(&node_table->lock);
+
+	if (why)
+		node_table_set_error(error, why);
+	ereport(LOG,
+			(errmsg("consistency: node %s:%s is %s", host, port, state),
+			 error[0] ? errdetail_internal("%s", error) : 0));
+}
+
 /*
  * The node didn't do what it should: mark it down, close the connection, and
  * connect anew after a time that doubles with each failure.  The jitter keeps
@@ -182,6 +204,8 @@ fail(NodeLink *link, int64 now, const char *message)
 {
 	int64		backoff = interval_us();
 
+	if (link->failures == 0)
+		log_state(link, "down", message);
 	node_state_saw_failure(link->slot, link->generation, message);
 	close_link(link);
 
@@ -415,6 +439,8 @@ accept_answer(NodeLink *link, int64 now, const PGresult *result)
 		heartbeat.lag_us = node_lag_of(&lag_history, heartbeat.position, now);
 
 	node_table_heartbeat(link->slot, link->generation, &heartbeat);
+	if (link->first)
+		log_state(link, "up", NULL);
 	link->first = false;
 	link->failures = 0;
 	return NULL;
