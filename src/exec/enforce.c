@@ -98,9 +98,14 @@ enforce_init(void)
 static void
 consistency_ExecutorStart(QueryDesc *queryDesc, int eflags)
 {
-	if (nesting_depth == 0 && !(eflags & EXEC_FLAG_EXPLAIN_ONLY) &&
-		!IsParallelWorker() && extension_is_created())
-		enforce_statement(queryDesc);
+	if (!(eflags & EXEC_FLAG_EXPLAIN_ONLY) && !IsParallelWorker() && extension_is_created())
+	{
+		/* A function may see more than the statement that called it. */
+		if (nesting_depth > 0)
+			session_observed_here();
+		else
+			enforce_statement(queryDesc);
+	}
 
 	if (prev_ExecutorStart)
 		prev_ExecutorStart(queryDesc, eflags);
@@ -161,7 +166,8 @@ enforce_statement(QueryDesc *queryDesc)
 
 	requirement = current_requirement();
 	last_read->level = level_name(level_current());
-	requirement_text(&requirement, last_read->requirement, sizeof(last_read->requirement));
+	last_read->leader = requirement.leader;
+	last_read->required = requirement.position;
 
 	if (routed_scan_is_top(queryDesc->plannedstmt))
 		return;
@@ -179,9 +185,8 @@ enforce_statement(QueryDesc *queryDesc)
 	waited_ahead_us = 0;
 	session_observed_here();
 	last_read->position = session_context()->observed;
-	strlcpy(last_read->reason,
-			RecoveryInProgress() ? "read at the replica that the client is connected to" :
-			"plan can't leave the primary or isn't worth it", sizeof(last_read->reason));
+	last_read->reason = RecoveryInProgress() ? "read at the replica that the client is connected to" :
+		"plan can't leave the primary or isn't worth it";
 }
 
 /* Must this server do something before it may serve the read? */

@@ -222,12 +222,12 @@ static void
 explain_scan(CustomScanState *node, List *ancestors, ExplainState *es)
 {
 	RoutedScanState *state = (RoutedScanState *) node;
-	char		requirement[64];
+	char		requirement[POSITION_REQUIREMENT_SIZE];
 
 	ExplainPropertyText("Level", state->level, es);
 	ExplainPropertyText("Requirement",
-						requirement_text(&state->route.requirement, requirement,
-										 sizeof(requirement)), es);
+						position_requirement_text(state->route.requirement.leader,
+												  state->route.requirement.position, requirement), es);
 	ExplainPropertyText("Node", state->node_name ? state->node_name : "local", es);
 	ExplainPropertyText("Reason", state->route.reason, es);
 	if (es->analyze && state->waited_us > 0)
@@ -447,5 +447,6 @@ note_read(RoutedScanState *state)
 		last_read->position = session_context()->observed;
 	}
 	last_read->waited_us = state->waited_us;
-	strlcpy(last_read->reason, state->route.reason, sizeof(last_read->reason));
+	strlcpy(last_read->reason_text, state->route.reason, sizeof(last_read->reason_text));
+	last_read->reason = last_read->reason_text;
 }

@@ -32,18 +32,3 @@ requirement_of(ConsistencyLevel level, const SessionContext *context)
 		requirement.position_here = context->elsewhere;
 	return requirement;
 }
-
-/* The requirement in words, for people; writes into buf and returns it. */
-const char *
-requirement_text(const Requirement *requirement, char *buf, Size size)
-{
-	char		position[POSITION_TEXT_SIZE];
-
-	if (requirement->leader)
-		snprintf(buf, size, "the primary");
-	else if (position_is_set(requirement->position))
-		snprintf(buf, size, "position >= %s", position_text(requirement->position, position));
-	else
-		snprintf(buf, size, "none");
-	return buf;
-}

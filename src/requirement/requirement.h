@@ -26,6 +26,5 @@ typedef struct Requirement
 } Requirement;
 
 extern Requirement requirement_of(ConsistencyLevel level, const SessionContext *context);
-extern const char *requirement_text(const Requirement *requirement, char *buf, Size size);
 
 #endif							/* CONSISTENCY_REQUIREMENT_H */

@@ -21,8 +21,9 @@
  * asks is itself the one that is running.  One that has asked is forgotten, so
  * that the next one can ask again.
  */
-static LastRead current;
-static LastRead previous;
+static LastRead records[2];
+static LastRead *current = &records[0];
+static LastRead *previous = &records[1];
 
 PG_FUNCTION_INFO_V1(consistency_last_read);
 
@@ -30,24 +31,30 @@ PG_FUNCTION_INFO_V1(consistency_last_read);
 LastRead *
 last_read_begin(void)
 {
-	if (!current.asks)
+	if (!current->asks)
+	{
+		LastRead   *oldest = previous;
+
 		previous = current;
-	current.asks = false;
-	current.level = NULL;
-	current.requirement[0] = '\0';
-	current.node[0] = '\0';
-	current.position = POSITION_NONE;
-	current.waited_us = 0;
-	current.place = "local";
-	current.reason[0] = '\0';
-	return &current;
+		current = oldest;
+	}
+	current->asks = false;
+	current->level = NULL;
+	current->leader = false;
+	current->required = POSITION_NONE;
+	current->position = POSITION_NONE;
+	current->waited_us = 0;
+	current->place = "local";
+	current->reason = "";
+	current->node[0] = '\0';
+	return current;
 }
 
 /* The record of the statement that is running. */
 LastRead *
 last_read_current(void)
 {
-	return &current;
+	return current;
 }
 
 /*
@@ -61,30 +68,32 @@ consistency_last_read(PG_FUNCTION_ARGS)
 	Datum		values[LAST_READ_COLUMNS] = {0};
 	bool		nulls[LAST_READ_COLUMNS] = {0};
 	char		position[POSITION_TEXT_SIZE];
+	char		requirement[POSITION_REQUIREMENT_SIZE];
 	Interval   *waited;
 
 	errors_require_preload("consistency.last_read()");
 	InitMaterializedSRF(fcinfo, 0);
-	current.asks = true;
-	if (previous.level == NULL)
+	current->asks = true;
+	if (previous->level == NULL)
 		return (Datum) 0;
 
 	waited = palloc0(sizeof(Interval));
-	waited->time = previous.waited_us;
+	waited->time = previous->waited_us;
 
-	values[0] = CStringGetTextDatum(previous.level);
-	values[1] = CStringGetTextDatum(previous.requirement);
-	if (previous.node[0])
-		values[2] = CStringGetTextDatum(previous.node);
+	values[0] = CStringGetTextDatum(previous->level);
+	values[1] = CStringGetTextDatum(position_requirement_text(previous->leader, previous->required,
+															  requirement));
+	if (previous->node[0])
+		values[2] = CStringGetTextDatum(previous->node);
 	else
 		nulls[2] = true;
-	if (position_is_set(previous.position))
-		values[3] = CStringGetTextDatum(position_text(previous.position, position));
+	if (position_is_set(previous->position))
+		values[3] = CStringGetTextDatum(position_text(previous->position, position));
 	else
 		nulls[3] = true;
 	values[4] = IntervalPGetDatum(waited);
-	values[5] = CStringGetTextDatum(previous.place);
-	values[6] = CStringGetTextDatum(previous.reason);
+	values[5] = CStringGetTextDatum(previous->place);
+	values[6] = CStringGetTextDatum(previous->reason);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	return (Datum) 0;
 }
