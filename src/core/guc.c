@@ -18,7 +18,7 @@
 int			guc_monitor_interval = 1000;
 char	   *guc_monitor_role = "";
 bool		guc_report_token = true;
-double		guc_route_min_cost = 10000.0;
+double		guc_route_min_cost = 1000.0;
 int			guc_routing = ROUTING_AUTO;
 int			guc_wait_timeout = 10000;
 
@@ -71,7 +71,7 @@ guc_init(void)
 							 "Estimated cost from which consistency.routing = auto lets a read leave.",
 							 NULL,
 							 &guc_route_min_cost,
-							 10000.0, 0.0, DBL_MAX,
+							 1000.0, 0.0, DBL_MAX,
 							 PGC_USERSET, 0,
 							 NULL, assign_route_min_cost, NULL);
 
