@@ -38,6 +38,7 @@ OBJS = \
 	src/node/node_watch.o \
 	src/node/node_monitor.o \
 	src/node/node_choice.o \
+	src/exec/nesting.o \
 	src/exec/utility_hook.o \
 	src/exec/planner_hook.o \
 	src/exec/eligible.o \

@@ -46,9 +46,6 @@
 #include "session/token.h"
 #include "stats/last_read.h"
 
-int			nesting_depth = 0;
-uint64		nesting_row_limit = 0;
-
 /* A wait for this position timed out while importing it: don't wait again. */
 static Position waited_in_vain;
 static int	waited_in_vain_ms;	/* for how long */

@@ -28,4 +28,6 @@ extern uint64 nesting_row_limit;
  */
 extern NodeTag nesting_utility;
 
+extern bool nesting_may_leave(void);
+
 #endif							/* CONSISTENCY_NESTING_H */

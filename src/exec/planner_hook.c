@@ -27,7 +27,6 @@ static PlannedStmt *consistency_planner(Query *parse, const char *query_string,
 static PlannedStmt *plan_nested(Query *parse, const char *query_string, int cursorOptions,
 								ParamListInfo boundParams);
 static bool may_leave(Query *parse, int cursorOptions);
-static bool utility_may_leave(void);
 
 /* Install the hook. */
 void
@@ -89,27 +88,9 @@ static bool
 may_leave(Query *parse, int cursorOptions)
 {
 	return parse->commandType == CMD_SELECT &&
-		nesting_depth == 0 &&
+		nesting_may_leave() &&
 		guc_routing != ROUTING_OFF &&
 		node_state_routable() &&
 		(cursorOptions & CURSOR_OPT_SCROLL) == 0 &&
-		utility_may_leave() &&
 		!RecoveryInProgress();
-}
-
-/* Inside which utility statements do queries leave? */
-static bool
-utility_may_leave(void)
-{
-	switch (nesting_utility)
-	{
-		case T_Invalid:
-		case T_ExplainStmt:
-		case T_ExecuteStmt:
-		case T_CopyStmt:
-		case T_DeclareCursorStmt:
-			return true;
-		default:
-			return false;
-	}
 }

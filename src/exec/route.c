@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 
 #include "core/guc.h"
+#include "exec/nesting.h"
 #include "exec/route.h"
 #include "node/node_choice.h"
 #include "remote/connection.h"
@@ -85,6 +86,8 @@ route_decide(Route *route)
 static const char *
 reason_to_stay(const Requirement *requirement)
 {
+	if (!nesting_may_leave())
+		return "statement is part of another one";
 	if (guc_routing == ROUTING_OFF)
 		return "consistency.routing is off";
 	if (RecoveryInProgress())

@@ -59,7 +59,7 @@ routed_remote_start(const Route *route, const char *sql, const ParamExternData *
 					int nparams, TupleDesc tupdesc, bool many_rows, RemoteError *error)
 {
 	RoutedRemote *remote = palloc0(sizeof(RoutedRemote));
-	RemoteQueryText text = {0};
+	RemoteQueryText to_send = {0};
 	Position	position = route->requirement.position;
 	char		token[TOKEN_TEXT_SIZE];
 
@@ -67,12 +67,10 @@ routed_remote_start(const Route *route, const char *sql, const ParamExternData *
 	remote->reader = remote_row_reader(tupdesc);
 	remote->row_context = AllocSetContextCreate(CurrentMemoryContext, "consistency routed row",
 												ALLOCSET_DEFAULT_SIZES);
-	text.		sql = pg_server_to_client(sql, strlen(sql));
-
-	text.		many_rows = many_rows;
-
-	remote_row_format(remote->reader, &text);
-	remote_row_params(params, nparams, &text);
+	to_send.sql = pg_server_to_client(sql, strlen(sql));
+	to_send.many_rows = many_rows;
+	remote_row_format(remote->reader, &to_send);
+	remote_row_params(params, nparams, &to_send);
 
 	remote->query.connection = acquire(&route->node, error);
 	if (remote->query.connection == NULL)
@@ -86,7 +84,7 @@ routed_remote_start(const Route *route, const char *sql, const ParamExternData *
 	remote->query.wait_timeout_ms = route->wait_timeout_ms;
 	remote->query.abandon = node_is_gone;
 	remote->query.abandon_arg = remote;
-	if (!remote_query_send(&remote->query, &text, position,
+	if (!remote_query_send(&remote->query, &to_send, position,
 						   token_format(position, GetSystemIdentifier(), token)))
 	{
 		*error = remote->query.error;

@@ -17,8 +17,6 @@
 #include "exec/utility_hook.h"
 #include "session/session.h"
 
-NodeTag		nesting_utility = T_Invalid;
-
 static ProcessUtility_hook_type prev_ProcessUtility = NULL;
 
 static void consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString,

@@ -153,6 +153,29 @@ my $far = $cluster->connect('replica');
 is($far->value('SELECT max(i) FROM t'), 21, 'a read at the replica');
 cmp_ok(told($far), '>=', $theirs, '... is told as far as it has seen');
 
+# A commit that isn't flushed yet can be seen; who has seen it is told as far.
+# The process that would flush it stands still meanwhile.
+{
+	my $writer = $cluster->connect('primary');
+	my $seer = $cluster->connect('primary');
+	my $flusher = $dba->value(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'});
+	$writer->do('CREATE TABLE unflushed (i int)');
+	$writer->do('SET synchronous_commit = off');
+	$seer->do('SELECT count(*) FROM unflushed');
+	kill 'STOP', $flusher;
+	$writer->do('INSERT INTO unflushed VALUES (22)');
+	my $seen = $seer->value('SELECT max(i) FROM unflushed');
+	my ($written, $told) = (told($writer), told($seer));
+	my ($flushed) = $dba->value('SELECT pg_current_wal_flush_lsn() < pg_current_wal_insert_lsn()');
+	kill 'CONT', $flusher;
+	is($seen, 22, 'a commit that is not flushed is seen by others');
+	is($flushed, 't', '... and is not flushed');
+	cmp_ok($told, '>=', $written, '... who are told as far');
+	my $there = $cluster->connect('replica');
+	$there->do("SET consistency.token = '" . $seer->parameter('consistency.token') . "'");
+	is($there->value('SELECT max(i) FROM unflushed'), 22, '... so that a replica shows it to them');
+}
+
 # --- import -------------------------------------------------------------
 
 my $third = $cluster->connect('primary');

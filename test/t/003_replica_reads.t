@@ -186,6 +186,10 @@ $app->do(q{CREATE FUNCTION in_exception() RETURNS int LANGUAGE plpgsql
 	      EXCEPTION WHEN division_by_zero THEN RETURN -1; END; END $$});
 $app->do(q{CREATE FUNCTION in_eventual() RETURNS int LANGUAGE plpgsql SET consistency = 'eventual'
 	AS $$ DECLARE r int; BEGIN SELECT v INTO r FROM t WHERE i = 1; RETURN r; END $$});
+$app->do(q{CREATE FUNCTION in_session() RETURNS int LANGUAGE plpgsql SET consistency = 'session'
+	AS $$ DECLARE r int; BEGIN SELECT v INTO r FROM t WHERE i = 1; RETURN r; END $$});
+$app->do('CREATE TABLE granted AS SELECT 1 AS i');
+$app->do('GRANT SELECT ON granted TO other');
 $app->do('CREATE VIEW seen AS SELECT v FROM t WHERE i = 1');
 $app->do('CREATE MATERIALIZED VIEW stored AS SELECT v FROM t WHERE i = 1');
 $cluster->wait_replayed;
@@ -256,6 +260,30 @@ waits_and_sees('EXPLAIN ANALYZE',
 		'YC001', 'a function under eventual does not weaken the statement that calls it');
 	$session->do("SET consistency = 'eventual'");
 	is($session->value('SELECT in_eventual()'), $want - 1, 'eventual in eventual: stale');
+}
+
+# ... nor does a function under session make its caller under eventual wait
+{
+	my ($want, $token) = write_value();
+	my $session = reader('paused', $token, level => 'eventual', timeout => '50ms');
+	cmp_ok($session->value('SELECT in_session()'), '<', $want,
+		'a function under session does not strengthen the statement that calls it');
+}
+
+# What was revoked while a statement waited holds for it.
+{
+	my ($want, $token) = write_value();
+	my $other = $cluster->connect('paused', user => 'other');
+	is($other->value('SELECT count(*) FROM granted'), 1, 'REVOKE: before it, the role may read');
+	$app->do('REVOKE SELECT ON granted FROM other');
+	import_token($other, $app->parameter('consistency.token'));
+	$other->send_query('SELECT count(*) FROM granted');
+	$cluster->wait_for_wait('paused', $other->pid);
+	$cluster->resume('paused');
+	my $result = $other->finish;
+	is($result->{error} && $result->{error}{code}, '42501', 'REVOKE while the statement waits: holds for it');
+	$cluster->wait_replayed('paused');
+	$cluster->pause('paused');
 }
 
 # --- transactions -------------------------------------------------------

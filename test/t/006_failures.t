@@ -247,6 +247,20 @@ sub processes
 	pass('... which ends there');
 	is($session->value('SELECT count(*) FROM big'), 100000, 'the next read');
 
+	# ... though the rows that came count as seen
+	$dba->do('INSERT INTO one VALUES (2)');
+	$cluster->wait_replayed('near');
+	$session->do("SET consistency = 'eventual'");
+	$session->send_query('SELECT i, filler FROM big');
+	$session->read_until('D') for 1 .. 10;
+	$session->cancel;
+	is($session->finish->{error}{code}, '57014', 'cancel in the middle of a result, again');
+	cmp_ok(lsn_of($session->parameter('consistency.token')), '>=', lsn_of($dba->parameter('consistency.token')),
+		'... after which the client is told of what it may have seen');
+	$session->do('RESET consistency');
+	$dba->do('DELETE FROM one WHERE i = 2');
+	settle($session);
+
 	# a client that leaves a result unread in a portal, and one that closes it early
 	$session->do('BEGIN');
 	$session->send_parse('', 'SELECT i, filler FROM big');
@@ -381,6 +395,69 @@ sub conflict
 	$dba->do(q{CREATE USER MAPPING FOR app SERVER near OPTIONS (user 'app', password 'app secret')});
 	settle($none);
 	pass('mapping as before: reads leave again');
+}
+
+# logins that must not serve the role, and a server that isn't this database:
+# the node would answer, but it isn't asked
+{
+	$cluster->sql('primary', <<'SQL');
+CREATE ROLE boss SUPERUSER LOGIN PASSWORD 'boss secret' IN ROLE by_password;
+CREATE DATABASE elsewhere;
+SQL
+	$cluster->sql('primary', 'CREATE EXTENSION consistency; CREATE TABLE one AS SELECT 99 AS i; GRANT SELECT ON one TO PUBLIC',
+		'elsewhere');
+	$cluster->wait_replayed('near');
+	foreach my $case (
+		[ 'a mapping to a superuser',
+			q{ALTER USER MAPPING FOR app SERVER near OPTIONS (SET user 'boss', SET password 'boss secret')} ],
+		[ 'another database',
+			q{ALTER USER MAPPING FOR app SERVER near OPTIONS (SET user 'app', SET password 'app secret')},
+			q{ALTER SERVER near OPTIONS (SET dbname 'elsewhere')} ])
+	{
+		my ($what, @sql) = @$case;
+		$dba->do($_) for @sql;
+		back_up();
+		my $session = $cluster->connect('primary');
+		$session->do("SET consistency = 'eventual'");
+		$session->do("SET consistency.routing = 'always'");
+		my %reason;
+		foreach (1 .. 3)
+		{
+			is($session->value('SELECT i FROM one'), 1, "$what: the primary answers");
+			my $last = $session->row('SELECT * FROM consistency.last_read()');
+			isnt($last->{place}, 'routed', '... itself');
+			$reason{ $last->{reason} } = 1;
+		}
+		like(join(' ', keys %reason), qr/near.*failed/, '... though the node is up') or diag explain \%reason;
+	}
+
+	# a node that doesn't ask for the password
+	$dba->do(q{ALTER SERVER near OPTIONS (SET dbname 'postgres')});
+	my $hba = $near->data_dir . '/pg_hba.conf';
+	my $rules = slurp_file($hba);
+	my $rewrite = sub { open my $file, '>', $hba or die $!; print $file $_[0]; close $file; $near->reload; };
+	$rewrite->("local all app trust\n$rules");
+	wait_until(
+		sub { eval { $cluster->connect('near', password => 'not it')->value('SELECT 1') } },
+		'the node lets everybody in');
+	my $trusted = $cluster->connect('primary');
+	$trusted->do("SET consistency.routing = 'always'");
+	$trusted->do("SET consistency = 'eventual'");
+	is($trusted->value('SELECT i FROM one'), 1, 'a login without the password: the primary answers');
+	isnt(place($trusted), 'routed', '... itself');
+	$rewrite->($rules);
+
+	# a superuser's session in another role
+	$dba->do(q{ALTER USER MAPPING FOR app SERVER near OPTIONS (SET user 'boss', SET password 'boss secret')});
+	back_up();
+	my $boss = $cluster->connect('primary', user => 'boss', password => 'boss secret');
+	$boss->do('SET ROLE app');
+	$boss->do("SET consistency.routing = 'always'");
+	$boss->do("SET consistency = 'eventual'");
+	is($boss->value('SELECT i FROM one'), 1, 'a superuser in another role: the primary answers');
+	isnt(place($boss), 'routed', '... itself');
+	$dba->do(q{ALTER USER MAPPING FOR app SERVER near OPTIONS (SET user 'app', SET password 'app secret')});
+	settle($cluster->connect('primary'));
 }
 
 # a replica that stands still far behind

@@ -13,6 +13,7 @@ use lib "$FindBin::RealBin/../perl";
 use ConsistencyCluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(time usleep);
 
 my $cluster = ConsistencyCluster->new(
 	replicas => [ { name => 'near' }, { name => 'stalled' } ],
@@ -129,6 +130,78 @@ foreach my $how (sort keys %commit)
 {
 	stall($how);
 	must_wait(carried(), $read, "$how, token carried to the primary");
+}
+
+# a transaction that began later is done before: the one that stalls is among
+# those that a snapshot lists
+{
+	stall();
+	$setup->do('UPDATE t SET v = v + 1 WHERE i = 3');
+	must_wait(carried(), $read, 'a commit that others have overtaken');
+}
+
+# a snapshot that was taken before
+{
+	my $session = $cluster->connect('primary');
+	$session->do("SET consistency.routing = 'off'");
+	$session->do('BEGIN ISOLATION LEVEL REPEATABLE READ');
+	is($session->value($read), $value, 'REPEATABLE READ: a snapshot');
+	$value++;
+	$setup->do("UPDATE t SET v = $value WHERE i = 1");
+	$session->do("SET consistency.token = '" . $setup->parameter('consistency.token') . "'");
+	is($session->error($read)->{code}, '40001', '... is too old for a token that comes later');
+	$session->do('ROLLBACK');
+	is($session->value($read), $value, '... and the retry shows it');
+}
+
+# A commit whose record another one has flushed along with its own, and whose
+# backend hasn't got around to call it committed.
+{
+	$cluster->sql('primary', 'ALTER SYSTEM SET fsync = on');
+	$cluster->primary->reload;
+	my $leader = $cluster->connect('primary', user => $cluster->superuser);
+	$leader->do('SET commit_siblings = 0');
+	$leader->do('SET commit_delay = 100000');
+	$cluster->primary->poll_query_until('postgres', q{SELECT current_setting('fsync') = 'on'});
+	my $between = 0;
+	foreach my $try (1 .. 20)
+	{
+		# the leader naps before its flush, and is kept there
+		$leader->send_query('UPDATE t SET v = v + 1 WHERE i = 2');
+		usleep(30_000);
+		kill 'STOP', $leader->pid;
+		usleep(20_000);
+		if (!$leader->ready)
+		{
+			$value++;
+			$writer = $cluster->connect('primary');
+			$writer->send_query("UPDATE t SET v = $value WHERE i = 1");
+			my $end = time + 2;
+			until ($between || time > $end)
+			{
+				my $waits = $dba->value(
+					q{SELECT wait_event = 'WALWrite' FROM pg_stat_activity WHERE pid = } . $writer->pid);
+				$between = ($waits // '') eq 't';
+			}
+			kill 'STOP', $writer->pid if $between;
+		}
+		kill 'CONT', $leader->pid;
+		is($leader->finish->{error}, undef, 'the leader commits') if $between;
+		last if $between;
+		$leader->finish;
+		$writer->finish if $writer && $writer->{pending};
+	}
+	ok($between, 'a commit is flushed while its backend stands still');
+	wait_until(sub { $cluster->sql('near', $read) == $value }, 'the replica shows it');
+	my $session = carried();
+	$session->send_query($read);
+	$cluster->wait_for_wait('primary', $session->pid);
+	ok(!$session->ready, 'a commit in its critical section: waits');
+	kill 'CONT', $writer->pid;
+	is($session->finish->{rows}[0][0], $value, '... and does not go backwards');
+	is($writer->finish->{error}, undef, 'it is acknowledged');
+	$cluster->sql('primary', 'ALTER SYSTEM RESET fsync');
+	$cluster->primary->reload;
 }
 
 # it is known then, and the next read doesn't have to wait

@@ -1,0 +1,38 @@
+/*-------------------------------------------------------------------------
+ *
+ * nesting.c
+ *	  Are we inside another statement?
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "exec/nesting.h"
+
+int			nesting_depth = 0;
+uint64		nesting_row_limit = 0;
+NodeTag		nesting_utility = T_Invalid;
+
+/*
+ * nesting_may_leave
+ *		Are we where a query may leave the server: in what the client sent, or
+ *		in a utility statement that only shows or hands out the query's rows?
+ */
+bool
+nesting_may_leave(void)
+{
+	if (nesting_depth > 0)
+		return false;
+
+	switch (nesting_utility)
+	{
+		case T_Invalid:
+		case T_ExplainStmt:
+		case T_ExecuteStmt:
+		case T_CopyStmt:
+		case T_DeclareCursorStmt:
+			return true;
+		default:
+			return false;
+	}
+}
