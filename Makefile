@@ -3,6 +3,7 @@
 # make, make install, make installcheck   as with every PostgreSQL extension
 # make test                               installs what is missing, then tests everything
 # make demo, make demo-stop               a primary and two replicas to look at
+# make bench                              ratios against peers (after make install)
 # make indent                             lays out the C sources as pgindent does
 
 PG_CONFIG ?= pg_config
@@ -117,7 +118,7 @@ endif
 
 # These need nothing but bash and a package manager (see CONTRIBUTING.md).
 # ONLY narrows the tests, e.g. make test ONLY="regress test/t/001_preload.t".
-.PHONY: test demo demo-stop indent
+.PHONY: test demo demo-stop bench indent
 
 test:
 	@bash test/run $(ONLY)
@@ -127,6 +128,10 @@ demo:
 
 demo-stop:
 	@bash demo/stop
+
+# BENCH names benchmarks, e.g. make bench BENCH=routed_stream; see bench/run.
+bench:
+	@bash bench/run $(BENCH)
 
 indent:
 	@bash tools/indent

@@ -15,6 +15,11 @@
 #error "consistency supports PostgreSQL 15 to 18"
 #endif
 
+#include "commands/explain.h"
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
 #include "executor/executor.h"
 #include "parser/analyze.h"
 #include "storage/latch.h"

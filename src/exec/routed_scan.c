@@ -19,7 +19,6 @@
 
 #include "access/parallel.h"
 #include "access/xact.h"
-#include "commands/explain.h"
 #include "executor/executor.h"
 #include "nodes/extensible.h"
 #include "utils/lsyscache.h"
