@@ -96,7 +96,7 @@ sub _start_primary
 	my $primary = $self->primary;
 	my $preload = $plain ? '' : $self->{arg}{preload} // 'consistency';
 
-	$primary->init(allows_streaming => 1);
+	$primary->init(allows_streaming => 1, extra => [ '--no-locale', '--encoding=UTF8' ]);
 	$primary->append_conf('postgresql.conf', <<"CONF");
 shared_buffers = 16MB
 max_connections = 60
