@@ -19,6 +19,7 @@
 #include "postgres.h"
 
 #include "access/transam.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -26,15 +27,18 @@
 #include "optimizer/optimizer.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 #include "exec/eligible.h"
 
 static bool stays_walker(Node *node, EligibleInfo *info);
+static bool const_stays(Const *constant);
 static bool query_stays(Query *query);
 static bool result_type_stays(Query *query);
 static void note_param(Param *param, EligibleInfo *info);
 static bool function_stays(Oid function, void *context);
+static bool may_fail(FuncExpr *call);
 static bool is_carried_over(Node *node);
 static bool is_local_function(Oid function);
 static bool has_no_columns(Node *node);
@@ -90,7 +94,19 @@ eligible_is_local_expression(Node *node)
 	if (IsA(node, SQLValueFunction))
 		return !is_carried_over(node);
 	return IsA(node, FuncExpr) && is_local_function(((FuncExpr *) node)->funcid) &&
-		!is_carried_over(node) && has_no_columns(node);
+		!is_carried_over(node) && has_no_columns(node) && !may_fail((FuncExpr *) node);
+}
+
+/* Of these functions one may raise an error, where no row may ask for it. */
+static bool
+may_fail(FuncExpr *call)
+{
+	Node	   *argument = call->args ? linitial(call->args) : NULL;
+
+	if (call->funcid != F_CURRENT_SETTING_TEXT)
+		return false;
+	return !IsA(argument, Const) || ((Const *) argument)->constisnull ||
+		GetConfigOption(TextDatumGetCString(((Const *) argument)->constvalue), true, false) == NULL;
 }
 
 /*
@@ -154,6 +170,8 @@ stays_walker(Node *node, EligibleInfo *info)
 			return query_stays((Query *) node) ||
 				query_tree_walker((Query *) node, stays_walker, info, 0);
 		case T_Const:
+			if (const_stays((Const *) node))
+				return true;
 			if (((Const *) node)->location >= 0 && ((Const *) node)->consttype == INT4OID &&
 				!((Const *) node)->constisnull)
 				info->literals = lappend(info->literals, node);
@@ -176,6 +194,18 @@ stays_walker(Node *node, EligibleInfo *info)
 	if (!is_carried_over(node) && check_functions_in_node(node, function_stays, NULL))
 		return true;
 	return expression_tree_walker(node, stays_walker, info);
+}
+
+/*
+ * The name of a temporary table means another one elsewhere.  (Those that are
+ * read keep the query here anyhow.)
+ */
+static bool
+const_stays(Const *constant)
+{
+	return constant->consttype == REGCLASSOID && !constant->constisnull &&
+		OidIsValid(DatumGetObjectId(constant->constvalue)) &&
+		isAnyTempNamespace(get_rel_namespace(DatumGetObjectId(constant->constvalue)));
 }
 
 /* Does this query, or subquery, as such stay? */

@@ -104,10 +104,20 @@ consistency_ExecutorStart(QueryDesc *queryDesc, int eflags)
 			enforce_statement(queryDesc);
 	}
 
-	if (prev_ExecutorStart)
-		prev_ExecutorStart(queryDesc, eflags);
-	else
-		standard_ExecutorStart(queryDesc, eflags);
+	/* Partition pruning runs functions already. */
+	nesting_depth++;
+	PG_TRY();
+	{
+		if (prev_ExecutorStart)
+			prev_ExecutorStart(queryDesc, eflags);
+		else
+			standard_ExecutorStart(queryDesc, eflags);
+	}
+	PG_FINALLY();
+	{
+		nesting_depth--;
+	}
+	PG_END_TRY();
 }
 
 static void
@@ -259,6 +269,7 @@ enforce_before_utility(void)
 	Requirement requirement = current_requirement();
 	TimestampTz start;
 	bool		had_snapshot;
+	Snapshot	hold = NULL;
 
 	if (!enforce_is_pending(&requirement) || snapshot_is_fixed())
 		return;
@@ -271,6 +282,15 @@ enforce_before_utility(void)
 			return;
 		PopActiveSnapshot();
 		ActivePortal->portalSnapshot = NULL;
+
+		/*
+		 * kept for out-of-line values in its result, of which there is none
+		 * yet
+		 */
+		hold = ActivePortal->holdSnapshot;
+		if (hold)
+			UnregisterSnapshotFromOwner(hold, ActivePortal->resowner);
+		ActivePortal->holdSnapshot = NULL;
 	}
 	InvalidateCatalogSnapshot();
 	start = GetCurrentTimestamp();
@@ -279,6 +299,9 @@ enforce_before_utility(void)
 	AcceptInvalidationMessages();
 	if (had_snapshot)
 		EnsurePortalSnapshotExists();
+	if (hold)
+		ActivePortal->holdSnapshot =
+			RegisterSnapshotOnOwner(GetActiveSnapshot(), ActivePortal->resowner);
 }
 
 /*

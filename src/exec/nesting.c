@@ -17,11 +17,13 @@ NodeTag		nesting_utility = T_Invalid;
  * nesting_may_leave
  *		Are we where a query may leave the server: in what the client sent, or
  *		in a utility statement that only shows or hands out the query's rows?
+ *
+ * "executing": the query's own executor has begun, and counts as a level.
  */
 bool
-nesting_may_leave(void)
+nesting_may_leave(bool executing)
 {
-	if (nesting_depth > 0)
+	if (nesting_depth > (executing ? 1 : 0))
 		return false;
 
 	switch (nesting_utility)

@@ -28,6 +28,6 @@ extern uint64 nesting_row_limit;
  */
 extern NodeTag nesting_utility;
 
-extern bool nesting_may_leave(void);
+extern bool nesting_may_leave(bool executing);
 
 #endif							/* CONSISTENCY_NESTING_H */

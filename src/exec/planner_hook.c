@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
+#include "executor/executor.h"
 #include "optimizer/planner.h"
 
 #include "core/guc.h"
@@ -27,6 +28,7 @@ static PlannedStmt *consistency_planner(Query *parse, const char *query_string,
 static PlannedStmt *plan_nested(Query *parse, const char *query_string, int cursorOptions,
 								ParamListInfo boundParams);
 static bool may_leave(Query *parse, int cursorOptions);
+static bool may_scroll(const PlannedStmt *plan, int cursorOptions);
 
 /* Install the hook. */
 void
@@ -55,6 +57,7 @@ consistency_planner(Query *parse, const char *query_string, int cursorOptions,
 	if (candidate &&
 		(guc_routing == ROUTING_ALWAYS || plan->planTree->total_cost >= guc_route_min_cost) &&
 		eligible_plan(plan) &&
+		!may_scroll(plan, cursorOptions) &&
 		remote_sql_build(query_string, location, length, &info, plan->planTree, &sql))
 		plan = routed_scan_plan(plan, &sql);
 	return plan;
@@ -88,9 +91,21 @@ static bool
 may_leave(Query *parse, int cursorOptions)
 {
 	return parse->commandType == CMD_SELECT &&
-		nesting_may_leave() &&
+		nesting_may_leave(false) &&
 		guc_routing != ROUTING_OFF &&
 		node_state_routable() &&
 		(cursorOptions & CURSOR_OPT_SCROLL) == 0 &&
 		!RecoveryInProgress();
+}
+
+/*
+ * A cursor that is declared neither SCROLL nor NO SCROLL scrolls where its plan
+ * can; ours couldn't.
+ */
+static bool
+may_scroll(const PlannedStmt *plan, int cursorOptions)
+{
+	return nesting_utility == T_DeclareCursorStmt &&
+		(cursorOptions & CURSOR_OPT_NO_SCROLL) == 0 &&
+		ExecSupportsBackwardScan(plan->planTree);
 }

@@ -38,6 +38,7 @@
 #define MANY_ROWS 1000
 
 static char *statement_text(const char *source, int location, int length);
+static bool names_a_moment(const char *text);
 static bool is_plain_select(const char *text);
 static char *replace_literals(const char *text, int location, List *literals, RemoteSql *sql);
 static int	compare_locations(const ListCell *a, const ListCell *b);
@@ -70,6 +71,9 @@ remote_sql_build(const char *source, int location, int length,
 	sql->param_types = list_copy(info->param_types);
 	sql->local_exprs = NIL;
 
+	if (names_a_moment(text))
+		return false;
+
 	if (nesting_utility == T_Invalid && info->nlocal == 0 && is_plain_select(text))
 	{
 		/*
@@ -101,6 +105,32 @@ statement_text(const char *source, int location, int length)
 	if (location > 0)
 		source += location;
 	return length > 0 ? pnstrdup(source, length) : pstrdup(source);
+}
+
+/*
+ * Is there a literal like 'now' or 'today 12:00' in it, that is the time at
+ * which it was read?  Words that only look like it keep the query here, too.
+ */
+static bool
+names_a_moment(const char *text)
+{
+	static const char *const words[] = {"now", "today", "tomorrow", "yesterday"};
+
+	for (const char *p = text; *p != '\0'; p++)
+	{
+		if (strchr("nNtTyY", *p) == NULL ||
+			(p > text &&(isalnum((unsigned char) p[-1]) || p[-1] == '_')))
+			continue;
+		for (int i = 0; i < lengthof(words); i++)
+		{
+			size_t		length = strlen(words[i]);
+
+			if (pg_strncasecmp(p, words[i], length) == 0 && p[length] != '(' &&
+				p[length] != '_' && !isalnum((unsigned char) p[length]))
+				return true;
+		}
+	}
+	return false;
 }
 
 /* Certainly one SELECT and nothing else?  A look at the text, no parse. */

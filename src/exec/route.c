@@ -86,7 +86,7 @@ route_decide(Route *route)
 static const char *
 reason_to_stay(const Requirement *requirement)
 {
-	if (!nesting_may_leave())
+	if (!nesting_may_leave(true))
 		return "statement is part of another one";
 	if (guc_routing == ROUTING_OFF)
 		return "consistency.routing is off";

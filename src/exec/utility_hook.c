@@ -54,7 +54,8 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 		before_utility(statement);
 
 	if (outer == T_Invalid)
-		nesting_utility = nodeTag(statement);
+		nesting_utility = (IsA(statement, CopyStmt) && ((CopyStmt *) statement)->is_from) ?
+			T_InsertStmt : nodeTag(statement);
 	PG_TRY();
 	{
 		if (prev_ProcessUtility)

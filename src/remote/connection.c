@@ -98,7 +98,8 @@ connection_find(Oid serverid, Oid userid)
 
 	if (connection == NULL || connection->conn == NULL || connection->busy)
 		return NULL;
-	if (connection->stale || PQstatus(connection->conn) != CONNECTION_OK ||
+	if (connection->stale || connection->wait_set == NULL ||
+		PQstatus(connection->conn) != CONNECTION_OK ||
 		!login_serves(connection->login, userid))
 	{
 		disconnect(connection);

@@ -50,7 +50,7 @@ static uint64 settings_fingerprint(int wait_timeout_ms);
 static uint64 setting_hash(const struct config_generic *setting);
 static void collect_settings(StringInfo settings);
 static bool carried_over(const struct config_generic *setting);
-static void add_setting(StringInfo settings, const char *name);
+static void add_setting(StringInfo settings, const char *name, const char *otherwise);
 static void add_change(RemoteSettingsChange *change, StringInfo sql, int encoding,
 					   const char *name, const char *value);
 static const char *find_setting(const StringInfo settings, const char *name);
@@ -189,10 +189,10 @@ collect_settings(StringInfo settings)
 	for (int i = 0; i < num; i++)
 	{
 		if (carried_over(all[i]))
-			add_setting(settings, all[i]->name);
+			add_setting(settings, all[i]->name, "");
 	}
 	for (int i = 0; i < lengthof(answer_settings); i++)
-		add_setting(settings, answer_settings[i]);
+		add_setting(settings, answer_settings[i], NULL);
 }
 
 /*
@@ -202,8 +202,12 @@ collect_settings(StringInfo settings)
 static bool
 carried_over(const struct config_generic *setting)
 {
+	/*
+	 * One of an application's own that was reset is the empty string here,
+	 * but doesn't exist in a session that never heard of it.
+	 */
 	GucSource	lowest = (setting->flags & GUC_CUSTOM_PLACEHOLDER) ?
-	PGC_S_DYNAMIC_DEFAULT : PGC_S_GLOBAL;
+	PGC_S_DEFAULT : PGC_S_GLOBAL;
 
 	if (setting->source < lowest || setting->source == PGC_S_OVERRIDE)
 		return false;
@@ -213,11 +217,14 @@ carried_over(const struct config_generic *setting)
 		!listed(setting->name, answer_settings, lengthof(answer_settings));
 }
 
+/* Append a setting; where it has no value, this one, or nothing for NULL. */
 static void
-add_setting(StringInfo settings, const char *name)
+add_setting(StringInfo settings, const char *name, const char *otherwise)
 {
 	const char *value = GetConfigOption(name, true, false);
 
+	if (value == NULL)
+		value = otherwise;
 	if (value == NULL)
 		return;
 	appendBinaryStringInfo(settings, name, strlen(name) + 1);

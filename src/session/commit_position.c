@@ -29,6 +29,7 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "access/xlog_internal.h"
 #include "access/xlogrecovery.h"
 #include "port/atomics.h"
 
@@ -79,7 +80,12 @@ commit_position_bound(void)
 	bound.tli = GetWALInsertionTimeLine();
 	if (unlikely(pg_atomic_read_u32(&async_commits->on_their_way) > 0))
 	{
+		/* At the start of a page it is behind the page's header. */
 		bound.lsn = GetXLogInsertRecPtr();
+		if (XLogSegmentOffset(bound.lsn, wal_segment_size) == SizeOfXLogLongPHD)
+			bound.lsn -= SizeOfXLogLongPHD;
+		else if (bound.lsn % XLOG_BLCKSZ == SizeOfXLogShortPHD)
+			bound.lsn -= SizeOfXLogShortPHD;
 		XLogSetAsyncXactLSN(bound.lsn);
 		return bound;
 	}

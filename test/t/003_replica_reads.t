@@ -432,6 +432,27 @@ waits_and_sees('EXPLAIN ANALYZE',
 	is($holder->value($read), $want, '... and the retry works');
 }
 
+# Utility statements that bring rows give up their snapshots, too.
+foreach my $sql ('EXECUTE e', 'EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) SELECT v FROM t WHERE i = 1')
+{
+	my $session = reader('patient', undef);
+	$session->do("PREPARE e AS $read");
+	$session->do("SET consistency.wait_timeout = '10min'");
+	$cluster->wait_replayed('patient');
+	$cluster->pause('patient');
+	$app->do('INSERT INTO dead SELECT generate_series(10000, 11000)');
+	$app->do('DELETE FROM dead WHERE i >= 10000');
+	$cluster->sql('primary', 'SELECT pg_current_xact_id()');
+	$cluster->sql('primary', 'VACUUM (FREEZE, TRUNCATE off) dead');
+	my ($want, $token) = write_value();
+	import_token($session, $token);
+	$session->send_query($sql);
+	$cluster->wait_for_wait('patient', $session->pid);
+	$cluster->resume('patient');
+	my $result = $session->finish;
+	is($result->{error} && $result->{error}{message}, undef, "cleanup: $sql holds nothing back");
+}
+
 # Locks: the transaction holds one that replay needs.
 {
 	my $session = reader('patient', undef);

@@ -686,6 +686,81 @@ foreach my $case (@settings)
 	is(place($session), 'routed', '... to a replica');
 }
 
+# --- what is part of another statement stays with it --------------------
+
+{
+	my $session = $cluster->connect('primary');
+	settle($session);
+	# replicas wait: who reads there misses the row
+	$session->do("SET consistency = 'eventual'");
+	$cluster->pause($_) for qw(near far);
+	$app->do('CREATE TABLE checked (i int)');
+	$app->do('INSERT INTO one VALUES (2)');
+	$app->do(q{CREATE FUNCTION check_it() RETURNS trigger LANGUAGE plpgsql AS
+		$$ BEGIN PERFORM 1 FROM one WHERE i = NEW.i; IF NOT FOUND THEN RAISE 'missing'; END IF; RETURN NEW; END $$});
+	$app->do('CREATE TRIGGER check_it BEFORE INSERT ON checked FOR EACH ROW EXECUTE FUNCTION check_it()');
+	$session->send_query('COPY checked FROM STDIN');
+	$session->read_until('G');
+	$session->send_copy(2);
+	is($session->finish->{error}, undef, 'a trigger of COPY FROM reads at the primary');
+	is($session->query('INSERT INTO checked VALUES (2)')->{error}, undef, '... and so it does of INSERT');
+
+	# a statement whose plan may leave, run by a function
+	$session->do('PREPARE inside AS SELECT max(i) FROM one');
+	is($session->value('EXECUTE inside'), 1, 'EXECUTE under eventual: at a replica');
+	$app->do(q{CREATE FUNCTION execute_it() RETURNS int LANGUAGE plpgsql AS
+		$$ DECLARE r int; BEGIN EXECUTE 'EXECUTE inside' INTO r; RETURN r; END $$});
+	is($session->value('SELECT execute_it()'), 2, '... by a function: at the primary');
+	$app->do(q{CREATE FUNCTION largest() RETURNS int LANGUAGE plpgsql STABLE AS
+		$$ DECLARE r int := 0; s record; BEGIN FOR s IN SELECT i FROM one LOOP r := greatest(r, s.i); END LOOP; RETURN r; END $$});
+	is($session->text('SELECT k FROM part WHERE k = largest() AND random() >= 0'),
+		'2', 'a function that finds the partition reads at the primary');
+	$cluster->resume($_) for qw(near far);
+	$app->do('DELETE FROM one WHERE i = 2');
+	$cluster->wait_replayed;
+}
+
+# --- the same in other respects -----------------------------------------
+
+{
+	my $session = $cluster->connect('primary');
+	settle($session);
+	# cursors scroll where the plan can, unless told otherwise
+	$session->do('BEGIN');
+	$session->do('DECLARE c CURSOR FOR SELECT i FROM many ORDER BY i');
+	$session->do('FETCH 2 FROM c');
+	is($session->value('FETCH PRIOR FROM c'), 1, 'a cursor scrolls as it does without routing');
+	is($session->value('FETCH FIRST FROM c'), 1, '... and rewinds');
+	$session->do('COMMIT');
+
+	# times that are read from literals
+	$session->do('BEGIN');
+	$session->do('SELECT 1');
+	is($session->value(q{SELECT 'now'::timestamptz FROM one}), $session->value('SELECT now()'),
+		q{'now' is the time of the transaction});
+	$session->do('COMMIT');
+
+	# what was an application's setting once, is empty
+	$session->do('BEGIN');
+	$session->do(q{SET LOCAL app.gone = 'x'});
+	$session->do('COMMIT');
+	same($session, 'a setting of a transaction that is over', q{SELECT current_setting('app.gone', true) IS NULL, i FROM one});
+	$session->do(q{SET app.fleeting = 'x'});
+	$session->do('RESET app.fleeting');
+	same($session, 'a setting that was reset', q{SELECT current_setting('app.fleeting', true) IS NULL, i FROM one});
+
+	# errors of what no row asks for
+	is($session->query(q{SELECT CASE WHEN i > 5 THEN current_setting('none_such') END FROM one})->{error},
+		undef, 'a setting that does not exist and is not asked for');
+
+	# names of temporary tables
+	$session->do('CREATE TEMP TABLE many (i int)');
+	settle($session);
+	is($session->value(q{SELECT 'many'::regclass = 'public.many'::regclass FROM one}),
+		'f', q{a temporary table's name is its own});
+	$session->do('DROP TABLE pg_temp.many');
+}
+
 # --- transactions -------------------------------------------------------
 
 {
