@@ -207,7 +207,7 @@ pin()
 
     for server in "$@"; do
         postmaster=$(head -1 "$servers/$server/data/postmaster.pid")
-        for pid in "$postmaster" $(ps -o pid= --ppid "$postmaster"); do
+        for pid in "$postmaster" $(cat "/proc/$postmaster/task/$postmaster/children"); do
             taskset -a -pc "$cpus" "$pid" > /dev/null || true   # one may just have ended
         done
     done
