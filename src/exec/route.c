@@ -12,12 +12,12 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "foreign/foreign.h"
 #include "miscadmin.h"
 
 #include "core/guc.h"
 #include "exec/nesting.h"
 #include "exec/route.h"
+#include "node/node_catalog.h"
 #include "node/node_choice.h"
 #include "remote/connection.h"
 #include "session/level.h"
@@ -42,7 +42,6 @@ route_decide(Route *route)
 	NodeWish	wish;
 	int			nnodes;
 	int			chosen;
-	ForeignServer *server;
 
 	route->remote = false;
 	route->node_name = NULL;
@@ -70,8 +69,8 @@ route_decide(Route *route)
 		chosen = node_choice_pick(nodes, nnodes, &wish, turn, &route->reason);
 		if (chosen < 0)
 			return;
-		server = GetForeignServerExtended(nodes[chosen].serverid, FSV_MISSING_OK);
-		if (server != NULL)
+		route->node_name = node_catalog_name(nodes[chosen].serverid);
+		if (route->node_name != NULL)
 			break;
 
 		/* It was dropped, and the picture doesn't show that yet. */
@@ -79,7 +78,6 @@ route_decide(Route *route)
 	}
 	route->remote = true;
 	route->node = nodes[chosen];
-	route->node_name = server->servername;
 }
 
 /* Why the read must stay whatever the nodes are like; NULL: it needn't. */

@@ -261,6 +261,20 @@ node_catalog_port(const ForeignServer *server)
 	return port ? psprintf("%d", atoi(port)) : DEF_PGPORT_STR;
 }
 
+/* The name of a server object, palloc'd; NULL if it was dropped. */
+char *
+node_catalog_name(Oid serverid)
+{
+	HeapTuple	tuple = SearchSysCache1(FOREIGNSERVEROID, ObjectIdGetDatum(serverid));
+	char	   *name;
+
+	if (!HeapTupleIsValid(tuple))
+		return NULL;
+	name = pstrdup(NameStr(((Form_pg_foreign_server) GETSTRUCT(tuple))->srvname));
+	ReleaseSysCache(tuple);
+	return name;
+}
+
 /*
  * node_catalog_servers
  *		All nodes declared in this database, as a list of ForeignServer in the
