@@ -40,7 +40,7 @@
 #include "exec/enforce.h"
 #include "exec/nesting.h"
 #include "exec/replay_wait.h"
-#include "exec/routed_scan.h"
+#include "exec/routed_plan.h"
 #include "requirement/barrier.h"
 #include "requirement/timeline.h"
 #include "session/token.h"
@@ -176,7 +176,7 @@ enforce_statement(QueryDesc *queryDesc)
 	last_read->leader = requirement.leader;
 	last_read->required = requirement.position;
 
-	if (routed_scan_is_top(queryDesc->plannedstmt))
+	if (routed_plan_is_routed(queryDesc->plannedstmt))
 		return;
 
 	if (enforce_is_pending(&requirement))

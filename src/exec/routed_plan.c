@@ -19,6 +19,15 @@
 
 static RangeTblEntry *make_remote_rte(List *targetlist);
 
+/* Does a plan decide for itself where it runs? */
+bool
+routed_plan_is_routed(const PlannedStmt *plan)
+{
+	return plan->planTree != NULL && IsA(plan->planTree, CustomScan) &&
+		strcmp(((CustomScan *) plan->planTree)->methods->CustomName,
+			   ROUTED_PLAN_SCAN_NAME) == 0;
+}
+
 /*
  * routed_plan_make
  *		Wrap a finished plan.  The result shares structure with it.

@@ -22,6 +22,10 @@ enum RoutedPlanPrivate
 	ROUTED_PLAN_LOCAL_EXPRS		/* list, as in RemoteSql */
 };
 
+/* the custom scan's name, as EXPLAIN shows it */
+#define ROUTED_PLAN_SCAN_NAME "ConsistencyRoutedScan"
+
+extern bool routed_plan_is_routed(const PlannedStmt *plan);
 extern PlannedStmt *routed_plan_make(PlannedStmt *local, const RemoteSql *sql,
 									 const CustomScanMethods *methods);
 

@@ -75,12 +75,12 @@ static void end_local(RoutedScanState *state);
 static void note_read(RoutedScanState *state);
 
 static const CustomScanMethods scan_methods = {
-	.CustomName = "ConsistencyRoutedScan",
+	.CustomName = ROUTED_PLAN_SCAN_NAME,
 	.CreateCustomScanState = create_state,
 };
 
 static const CustomExecMethods exec_methods = {
-	.CustomName = "ConsistencyRoutedScan",
+	.CustomName = ROUTED_PLAN_SCAN_NAME,
 	.BeginCustomScan = begin_scan,
 	.ExecCustomScan = exec_scan,
 	.EndCustomScan = end_scan,
@@ -100,14 +100,6 @@ PlannedStmt *
 routed_scan_plan(PlannedStmt *local, const RemoteSql *sql)
 {
 	return routed_plan_make(local, sql, &scan_methods);
-}
-
-/* Does a plan decide for itself where it runs? */
-bool
-routed_scan_is_top(const PlannedStmt *plan)
-{
-	return plan->planTree != NULL && IsA(plan->planTree, CustomScan) &&
-		((CustomScan *) plan->planTree)->methods == &scan_methods;
 }
 
 static Node *

@@ -15,6 +15,5 @@
 extern void routed_scan_init(void);
 
 extern PlannedStmt *routed_scan_plan(PlannedStmt *local, const RemoteSql *sql);
-extern bool routed_scan_is_top(const PlannedStmt *plan);
 
 #endif							/* CONSISTENCY_ROUTED_SCAN_H */

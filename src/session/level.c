@@ -23,6 +23,7 @@ static int	default_level_setting = LEVEL_SESSION;
 
 /* "default" is what SHOW never tells: see show_level. */
 static const struct config_enum_entry level_options[] = {
+	{"default", LEVEL_UNSET, true},
 	{"linearizable", LEVEL_LINEARIZABLE, false},
 	{"strong", LEVEL_LINEARIZABLE, true},
 	{"sequential", LEVEL_SEQUENTIAL, false},
@@ -31,22 +32,11 @@ static const struct config_enum_entry level_options[] = {
 	{"session", LEVEL_SESSION, false},
 	{"eventual", LEVEL_EVENTUAL, false},
 	{"weak", LEVEL_WEAK, false},
-	{"default", LEVEL_UNSET, true},
 	{NULL, 0, false}
 };
 
-/* The same without "default", which would refer to itself. */
-static const struct config_enum_entry default_level_options[] = {
-	{"linearizable", LEVEL_LINEARIZABLE, false},
-	{"strong", LEVEL_LINEARIZABLE, true},
-	{"sequential", LEVEL_SEQUENTIAL, false},
-	{"causal", LEVEL_CAUSAL, false},
-	{"bounded", LEVEL_BOUNDED, false},
-	{"session", LEVEL_SESSION, false},
-	{"eventual", LEVEL_EVENTUAL, false},
-	{"weak", LEVEL_WEAK, false},
-	{NULL, 0, false}
-};
+/* The default can't be "default". */
+#define DEFAULT_LEVEL_OPTIONS (&level_options[1])
 
 static bool check_level(int *newval, void **extra, GucSource source);
 static const char *show_level(void);
@@ -72,7 +62,7 @@ level_init(void)
 							 NULL,
 							 &default_level_setting,
 							 LEVEL_SESSION,
-							 default_level_options,
+							 DEFAULT_LEVEL_OPTIONS,
 							 PGC_USERSET, 0,
 							 check_level, NULL, NULL);
 }
