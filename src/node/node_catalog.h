@@ -28,11 +28,4 @@ extern List *node_catalog_servers(void);
 extern const char *node_catalog_host(const ForeignServer *server);
 extern const char *node_catalog_port(const ForeignServer *server);
 
-/* Is the extension created in this database?  A few instructions when known. */
-static inline bool
-node_catalog_has_extension(void)
-{
-	return extension_is_created();
-}
-
 #endif							/* CONSISTENCY_NODE_CATALOG_H */
