@@ -46,6 +46,13 @@
 #include "session/token.h"
 #include "stats/last_read.h"
 
+/* What a portal held and gave back for the time of a wait */
+typedef struct PortalSnapshots
+{
+	bool		active;			/* the one that it had made active */
+	bool		hold;			/* the one kept for its result */
+} PortalSnapshots;
+
 /* A wait for this position timed out while importing it: don't wait again. */
 static Position waited_in_vain;
 static int	waited_in_vain_ms;	/* for how long */
@@ -70,6 +77,9 @@ static void enforce_statement(QueryDesc *queryDesc);
 static void wait_without_snapshot(QueryDesc *queryDesc, const Requirement *requirement);
 static void enforce_with_snapshot(Snapshot snapshot, const Requirement *requirement,
 								  TimestampTz deadline);
+static bool give_portal_snapshots_back(PortalSnapshots *given);
+static void take_portal_snapshots(const PortalSnapshots *given);
+static bool enforce_is_pending(const Requirement *requirement);
 static Requirement current_requirement(void);
 static bool snapshot_is_fixed(void);
 static void wait_here(const Requirement *requirement, TimestampTz deadline);
@@ -169,9 +179,10 @@ static void
 enforce_statement(QueryDesc *queryDesc)
 {
 	LastRead   *last_read = last_read_begin();
-	Requirement requirement;
+	Requirement requirement = current_requirement();
+	int64		waited_us = waited_ahead_us;
 
-	requirement = current_requirement();
+	waited_ahead_us = 0;
 	last_read->level = level_name(level_current());
 	last_read->leader = requirement.leader;
 	last_read->required = requirement.position;
@@ -184,12 +195,11 @@ enforce_statement(QueryDesc *queryDesc)
 		TimestampTz start = GetCurrentTimestamp();
 
 		wait_without_snapshot(queryDesc, &requirement);
-		waited_ahead_us += GetCurrentTimestamp() - start;
+		waited_us += GetCurrentTimestamp() - start;
 	}
-	last_read->waited_us = waited_ahead_us;
-	if (waited_ahead_us >= LAST_READ_WAITED_US)
+	last_read->waited_us = waited_us;
+	if (waited_us >= LAST_READ_WAITED_US)
 		last_read->place = "waited";
-	waited_ahead_us = 0;
 	session_observed_here();
 	last_read->position = session_context()->observed;
 	last_read->reason = RecoveryInProgress() ? "read at the replica that the client is connected to" :
@@ -197,7 +207,7 @@ enforce_statement(QueryDesc *queryDesc)
 }
 
 /* Must this server do something before it may serve the read? */
-bool
+static bool
 enforce_is_pending(const Requirement *requirement)
 {
 	return position_is_set(requirement->position_here) || requirement->leader;
@@ -267,39 +277,56 @@ void
 enforce_before_utility(void)
 {
 	Requirement requirement = current_requirement();
+	PortalSnapshots given;
 	TimestampTz start;
-	bool		had_snapshot;
-	Snapshot	hold = NULL;
 
-	if (!enforce_is_pending(&requirement) || snapshot_is_fixed())
+	if (!enforce_is_pending(&requirement) || snapshot_is_fixed() ||
+		!give_portal_snapshots_back(&given))
 		return;
 
-	/* Is the portal's the only one? */
-	had_snapshot = ActiveSnapshotSet();
-	if (had_snapshot)
-	{
-		if (ActivePortal == NULL || ActivePortal->portalSnapshot != GetActiveSnapshot())
-			return;
-		PopActiveSnapshot();
-		ActivePortal->portalSnapshot = NULL;
-
-		/*
-		 * kept for out-of-line values in its result, of which there is none
-		 * yet
-		 */
-		hold = ActivePortal->holdSnapshot;
-		if (hold)
-			UnregisterSnapshotFromOwner(hold, ActivePortal->resowner);
-		ActivePortal->holdSnapshot = NULL;
-	}
-	InvalidateCatalogSnapshot();
 	start = GetCurrentTimestamp();
 	wait_here(&requirement, wait_deadline(requirement.position_here));
 	waited_ahead_us = GetCurrentTimestamp() - start;
 	AcceptInvalidationMessages();
-	if (had_snapshot)
+	take_portal_snapshots(&given);
+}
+
+/*
+ * give_portal_snapshots_back
+ *		Give back what the running portal holds for a utility statement.  False
+ *		if the snapshots that are active aren't just its own; then all stays.
+ */
+static bool
+give_portal_snapshots_back(PortalSnapshots *given)
+{
+	given->active = ActiveSnapshotSet();
+	given->hold = false;
+	if (given->active)
+	{
+		if (ActivePortal == NULL || ActivePortal->portalSnapshot != GetActiveSnapshot())
+			return false;
+		PopActiveSnapshot();
+		ActivePortal->portalSnapshot = NULL;
+
+		/* For out-of-line values in its result, of which there is none yet. */
+		if (ActivePortal->holdSnapshot)
+		{
+			UnregisterSnapshotFromOwner(ActivePortal->holdSnapshot, ActivePortal->resowner);
+			ActivePortal->holdSnapshot = NULL;
+			given->hold = true;
+		}
+	}
+	InvalidateCatalogSnapshot();
+	return true;
+}
+
+/* Take new ones for those that were given back. */
+static void
+take_portal_snapshots(const PortalSnapshots *given)
+{
+	if (given->active)
 		EnsurePortalSnapshotExists();
-	if (hold)
+	if (given->hold)
 		ActivePortal->holdSnapshot =
 			RegisterSnapshotOnOwner(GetActiveSnapshot(), ActivePortal->resowner);
 }
@@ -389,42 +416,31 @@ enforce_for_routed_scan(Snapshot snapshot, int64 *waited_us)
 Datum
 consistency_wait_for(PG_FUNCTION_ARGS)
 {
-	Requirement requirement = {0};
+	Position	position;
 	TimestampTz deadline;
-	bool		in_portal = ActiveSnapshotSet() && ActivePortal &&
-	ActivePortal->portalSnapshot == GetActiveSnapshot();
+	PortalSnapshots given;
+	bool		gave_back;
 
 	errors_require_preload("consistency.wait_for()");
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("token must not be null")));
-	requirement.position_here = token_parse_or_error(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	position = token_parse_or_error(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	if (PG_ARGISNULL(1))
 		deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), guc_wait_timeout);
 	else
 		deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
 														   TimestampTzGetDatum(GetCurrentTimestamp()),
 														   PG_GETARG_DATUM(1)));
-	if (!position_is_set(requirement.position_here))
+	if (!position_is_set(position))
 		PG_RETURN_VOID();
 
-	if (snapshot_is_fixed())
-	{
-		if (!wait_quietly(requirement.position_here, deadline))
-			error_timed_out(requirement.position_here);
-		PG_RETURN_VOID();
-	}
-	if (in_portal)
-	{
-		PopActiveSnapshot();
-		ActivePortal->portalSnapshot = NULL;
-	}
-	InvalidateCatalogSnapshot();
-	if (!wait_quietly(requirement.position_here, deadline))
-		error_timed_out(requirement.position_here);
-	if (in_portal)
-		EnsurePortalSnapshotExists();
+	gave_back = !snapshot_is_fixed() && give_portal_snapshots_back(&given);
+	if (!wait_quietly(position, deadline))
+		error_timed_out(position);
+	if (gave_back)
+		take_portal_snapshots(&given);
 	PG_RETURN_VOID();
 }
 

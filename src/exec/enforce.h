@@ -20,6 +20,5 @@ extern void enforce_before_first_snapshot(void);
 extern void enforce_after_import(void);
 extern Snapshot enforce_for_routed_scan(Snapshot snapshot, int64 *waited_us);
 extern bool enforce_is_wait_for(Oid procedure);
-extern bool enforce_is_pending(const Requirement *requirement);
 
 #endif							/* CONSISTENCY_ENFORCE_H */

@@ -36,7 +36,7 @@ struct RoutedRemote
 	RemoteQuery query;
 	RemoteRowReader *reader;
 	RemoteRow	row;			/* being read; freed with the scan on error */
-	bool		has_rows;		/* the first row has come in */
+	bool		has_answer;		/* the first row has come, or the end */
 	bool		token_read;		/* and it is known what they showed */
 	bool		open;			/* the connection is ours */
 	MemoryContext row_context;	/* values of the current row */
@@ -108,12 +108,16 @@ routed_remote_next(RoutedRemote *remote, TupleTableSlot *slot, RemoteError *erro
 	{
 		*error = remote->query.error;
 		if (error->sqlstate == 0)
+		{
+			/* That there are no more rows was seen as well. */
+			remote->has_answer = true;
 			read_token(remote);
+		}
 		release(remote);
 		return false;
 	}
 
-	if (!remote->has_rows)
+	if (!remote->has_answer)
 	{
 		if (!remote_row_fits(remote->reader, remote->row.result ? remote->row.result :
 							 remote->query.shape))
@@ -123,7 +127,7 @@ routed_remote_next(RoutedRemote *remote, TupleTableSlot *slot, RemoteError *erro
 			release(remote);
 			return false;
 		}
-		remote->has_rows = true;
+		remote->has_answer = true;
 	}
 
 	MemoryContextReset(remote->row_context);
@@ -203,7 +207,7 @@ release(void *arg)
 	remote->open = false;
 	remote_row_free(&remote->row);
 	PQclear(remote->query.shape);
-	if (remote->has_rows && !remote->token_read)
+	if (remote->has_answer && !remote->token_read)
 		session_observed_elsewhere(commit_position_bound());
 	node_state_end_statement(remote->node.slot, remote->node.generation);
 	connection_release(remote->query.connection, remote->query.finished);

@@ -23,7 +23,6 @@
 #include "storage/latch.h"
 
 #include "remote/remote_copy.h"
-#include "remote/remote_settings.h"
 
 /* COPY BINARY begins with this, two 32-bit numbers, and what the second says */
 #define SIGNATURE "PGCOPY\n\377\r\n"
@@ -140,18 +139,13 @@ remote_copy_next_row(RemoteQuery *query, RemoteRow *row)
 static bool
 bring_settings(RemoteQuery *query)
 {
-	RemoteConnection *connection = query->connection;
-	RemoteSettingsChange change;
 	PGresult   *result;
 
-	if (!remote_settings_change(connection, query->wait_timeout_ms, &change))
-		return true;
-	if (!PQsendQueryParams(connection->conn, change.sql, change.nvalues, NULL,
-						   (const char *const *) change.values, NULL, NULL, 0))
-	{
-		remote_query_fail(query, NULL);
+	if (!remote_query_send_settings(query))
 		return false;
-	}
+	if (query->setup_commands == 0)
+		return true;
+	query->setup_commands = 0;
 	if (!remote_query_flush(query))
 		return false;
 	while ((result = remote_query_next_result(query)) != NULL)

@@ -51,7 +51,6 @@ typedef struct Statement
 
 #define STATEMENT_NAME_SIZE 32
 
-static bool send_settings(RemoteQuery *query);
 static bool send_query(RemoteQuery *query, const RemoteQueryText *text);
 static Statement *find_statement(RemoteConnection *connection, const RemoteQueryText *text);
 static void note_statement(RemoteConnection *connection, uint64 key);
@@ -83,7 +82,7 @@ remote_query_send(RemoteQuery *query, const RemoteQueryText *text,
 		remote_query_fail(query, NULL);
 		return false;
 	}
-	if (!send_settings(query))
+	if (!remote_query_send_settings(query))
 		return false;
 
 	if (position_before(connection->position, position))
@@ -166,9 +165,9 @@ remote_row_free(RemoteRow *row)
 	memset(row, 0, sizeof(*row));
 }
 
-/* Queue the statement that brings the other side's settings up to date. */
-static bool
-send_settings(RemoteQuery *query)
+/* Queue the statement that brings the other side's settings up to date, if any. */
+bool
+remote_query_send_settings(RemoteQuery *query)
 {
 	RemoteConnection *connection = query->connection;
 	RemoteSettingsChange change;

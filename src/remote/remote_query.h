@@ -65,6 +65,7 @@ extern bool remote_query_next_row(RemoteQuery *query, RemoteRow *row);
 extern void remote_row_free(RemoteRow *row);
 
 /* for remote_copy.c */
+extern bool remote_query_send_settings(RemoteQuery *query);
 extern bool remote_query_flush(RemoteQuery *query);
 extern PGresult *remote_query_next_result(RemoteQuery *query);
 extern void remote_query_fail(RemoteQuery *query, const PGresult *result);

@@ -26,8 +26,7 @@ requirement_of(ConsistencyLevel level, const SessionContext *context)
 	}
 
 	requirement.leader = (level == LEVEL_LINEARIZABLE);
-	requirement.position = position_max(context->elsewhere,
-										position_max(context->written, context->observed));
+	requirement.position = session_context_position(context);
 	if (!context->elsewhere_holds_here)
 		requirement.position_here = context->elsewhere;
 	return requirement;

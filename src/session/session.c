@@ -50,6 +50,7 @@ static void assign_token(const char *newval, void *extra);
 static const char *show_token(void);
 static void track_transaction(XactEvent event, void *arg);
 static void publish_token(void);
+static const char *session_token(void);
 
 PG_FUNCTION_INFO_V1(consistency_token);
 
@@ -77,21 +78,13 @@ session_context(void)
 	return &context;
 }
 
-/* The highest position that the session has written or seen anywhere. */
-Position
-session_position(void)
-{
-	return position_max(context.elsewhere,
-						position_max(context.written, context.observed));
-}
-
-/* The same as a token; in a static buffer. */
-const char *
+/* The context's position as a token; in a static buffer. */
+static const char *
 session_token(void)
 {
 	static char buf[TOKEN_TEXT_SIZE];
 
-	return token_format(session_position(), GetSystemIdentifier(), buf);
+	return token_format(session_context_position(&context), GetSystemIdentifier(), buf);
 }
 
 /*
@@ -205,7 +198,7 @@ static const char *
 show_token(void)
 {
 	/* The postmaster has no system identifier when it first asks. */
-	return position_is_set(session_position()) ? session_token() : "";
+	return position_is_set(session_context_position(&context)) ? session_token() : "";
 }
 
 static void
@@ -248,7 +241,7 @@ publish_token(void)
 		proc_exit_inprogress)
 		return;
 
-	position = session_position();
+	position = session_context_position(&context);
 	if (position_equal(position, published))
 		return;
 

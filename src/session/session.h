@@ -27,11 +27,17 @@ typedef struct SessionContext
 										 * elsewhere */
 } SessionContext;
 
+/* The highest position that the session has written or seen anywhere. */
+static inline Position
+session_context_position(const SessionContext *context)
+{
+	return position_max(context->elsewhere,
+						position_max(context->written, context->observed));
+}
+
 extern void session_init(void);
 
 extern const SessionContext *session_context(void);
-extern Position session_position(void);
-extern const char *session_token(void);
 
 extern void session_observed_here(void);
 extern void session_observed_elsewhere(Position position);
