@@ -10,22 +10,36 @@
 #include <float.h>
 #include <limits.h>
 
+#include "postmaster/postmaster.h"
 #include "utils/guc.h"
 #include "utils/plancache.h"
 
 #include "core/guc.h"
 
+int			guc_fallback_limit = -1;
+int			guc_max_lag = -1;
+int			guc_max_staleness = 5000;
 int			guc_monitor_interval = 1000;
 char	   *guc_monitor_role = "";
+int			guc_on_timeout = ON_TIMEOUT_PRIMARY;
 bool		guc_report_token = true;
+bool		guc_require_leader_fence = false;
 double		guc_route_min_cost = 1000.0;
 int			guc_routing = ROUTING_AUTO;
+int			guc_staleness_ceiling = -1;
 int			guc_wait_timeout = 10000;
 
 static const struct config_enum_entry routing_options[] = {
 	{"off", ROUTING_OFF, false},
 	{"auto", ROUTING_AUTO, false},
 	{"always", ROUTING_ALWAYS, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry on_timeout_options[] = {
+	{"primary", ON_TIMEOUT_PRIMARY, false},
+	{"error", ON_TIMEOUT_ERROR, false},
+	{"stale", ON_TIMEOUT_STALE, false},
 	{NULL, 0, false}
 };
 
@@ -39,6 +53,33 @@ static void assign_route_min_cost(double newval, void *extra);
 void
 guc_init(void)
 {
+	/* set by administrators, for the server */
+	DefineCustomIntVariable("consistency.fallback_limit",
+							"Reads of this server that may run at the primary at a time because no replica could serve them.",
+							"Further ones wait for their turn; -1 sets no limit.",
+							&guc_fallback_limit,
+							-1, -1, MAX_BACKENDS,
+							PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+
+	/* set by anyone */
+	DefineCustomIntVariable("consistency.max_lag",
+							"Bytes of WAL that a read at level \"bounded\" may be behind the primary.",
+							"-1 sets no bound in bytes.",
+							&guc_max_lag,
+							-1, -1, INT_MAX,
+							PGC_USERSET, GUC_UNIT_BYTE,
+							NULL, NULL, NULL);
+
+	/* set by anyone */
+	DefineCustomIntVariable("consistency.max_staleness",
+							"Age of the newest write that a read at level \"bounded\" may miss.",
+							"-1 sets no bound in time.",
+							&guc_max_staleness,
+							5000, -1, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
 	/* set by administrators, for the server */
 	DefineCustomIntVariable("consistency.monitor_interval",
 							"Time between two heartbeats to each node.",
@@ -57,12 +98,31 @@ guc_init(void)
 							   PGC_SIGHUP, 0,
 							   NULL, NULL, NULL);
 
+	/* set by anyone */
+	DefineCustomEnumVariable("consistency.on_timeout",
+							 "What becomes of a read whose consistency can't be had in time.",
+							 "primary: it runs there; error: it fails; stale: it runs all the same, with a warning.",
+							 &guc_on_timeout,
+							 ON_TIMEOUT_PRIMARY,
+							 on_timeout_options,
+							 PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+
 	/* set by clients that can't use the reported token */
 	DefineCustomBoolVariable("consistency.report_token",
 							 "Reports consistency.token to the client whenever it moves.",
 							 NULL,
 							 &guc_report_token,
 							 true,
+							 PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+
+	/* set by anyone */
+	DefineCustomBoolVariable("consistency.require_leader_fence",
+							 "Fails linearizable reads that no synchronous standby can confirm.",
+							 "Off, they run with a warning once a session, and hold while no failover happens.",
+							 &guc_require_leader_fence,
+							 false,
 							 PGC_USERSET, 0,
 							 NULL, NULL, NULL);
 
@@ -85,6 +145,15 @@ guc_init(void)
 							 PGC_USERSET, 0,
 							 NULL, assign_routing, NULL);
 
+	/* set by administrators: for the server, a database or a role */
+	DefineCustomIntVariable("consistency.staleness_ceiling",
+							"Largest consistency.max_staleness that counts.",
+							"-1 sets no ceiling.",
+							&guc_staleness_ceiling,
+							-1, -1, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
 	/* set by anyone */
 	DefineCustomIntVariable("consistency.wait_timeout",
 							"Longest wait for a node to reach the position that a read needs.",
@@ -95,6 +164,30 @@ guc_init(void)
 							NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("consistency");
+}
+
+/* The value of consistency.on_timeout of that name; unset if there is none. */
+OnTimeout
+guc_on_timeout_parse(const char *name)
+{
+	for (const struct config_enum_entry *entry = on_timeout_options; entry->name; entry++)
+	{
+		if (pg_strcasecmp(name, entry->name) == 0)
+			return entry->val;
+	}
+	return ON_TIMEOUT_UNSET;
+}
+
+/* Its name; NULL if it is unset. */
+const char *
+guc_on_timeout_name(OnTimeout on_timeout)
+{
+	for (const struct config_enum_entry *entry = on_timeout_options; entry->name; entry++)
+	{
+		if (entry->val == on_timeout)
+			return entry->name;
+	}
+	return NULL;
 }
 
 /*

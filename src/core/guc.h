@@ -21,6 +21,23 @@ typedef enum RoutingMode
 	ROUTING_ALWAYS				/* every eligible read leaves */
 } RoutingMode;
 
+/* What becomes of a read whose promise can't be kept; the strictest last. */
+typedef enum OnTimeout
+{
+	ON_TIMEOUT_UNSET = -1,		/* not said, in a hint or a policy */
+	ON_TIMEOUT_STALE,			/* it runs all the same, with a warning */
+	ON_TIMEOUT_PRIMARY,			/* it goes to the primary */
+	ON_TIMEOUT_ERROR			/* it fails */
+} OnTimeout;
+
+extern int	guc_fallback_limit; /* consistency.fallback_limit, -1: none */
+extern int	guc_max_lag;		/* consistency.max_lag, bytes; -1: no bound */
+extern int	guc_max_staleness;	/* consistency.max_staleness, ms; -1: no bound */
+extern int	guc_on_timeout;		/* consistency.on_timeout, an OnTimeout, never
+								 * ON_TIMEOUT_UNSET */
+extern bool guc_require_leader_fence;	/* consistency.require_leader_fence */
+extern int	guc_staleness_ceiling;	/* consistency.staleness_ceiling, ms; -1:
+									 * none */
 extern int	guc_wait_timeout;	/* consistency.wait_timeout, ms, > 0 */
 extern int	guc_routing;		/* consistency.routing, a RoutingMode */
 extern double guc_route_min_cost;	/* consistency.route_min_cost, planner
@@ -30,5 +47,7 @@ extern int	guc_monitor_interval;	/* consistency.monitor_interval, ms */
 extern char *guc_monitor_role;	/* consistency.monitor_role, '' for none */
 
 extern void guc_init(void);
+extern OnTimeout guc_on_timeout_parse(const char *name);
+extern const char *guc_on_timeout_name(OnTimeout on_timeout);
 
 #endif							/* CONSISTENCY_GUC_H */

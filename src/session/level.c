@@ -20,6 +20,7 @@
 
 static int	level_setting = LEVEL_UNSET;
 static int	default_level_setting = LEVEL_SESSION;
+static int	minimum_level_setting = LEVEL_WEAK;
 
 /* "default" is what SHOW never tells: see show_level. */
 static const struct config_enum_entry level_options[] = {
@@ -38,7 +39,6 @@ static const struct config_enum_entry level_options[] = {
 /* The default can't be "default". */
 #define DEFAULT_LEVEL_OPTIONS (&level_options[1])
 
-static bool check_level(int *newval, void **extra, GucSource source);
 static const char *show_level(void);
 
 /* Define the settings. */
@@ -54,7 +54,7 @@ level_init(void)
 							 level_options,
 							 PGC_USERSET,
 							 GUC_DISALLOW_IN_FILE | GUC_DISALLOW_IN_AUTO_FILE,
-							 check_level, NULL, show_level);
+							 NULL, NULL, show_level);
 
 	/* set by administrators, in postgresql.conf */
 	DefineCustomEnumVariable("consistency.default_level",
@@ -64,10 +64,41 @@ level_init(void)
 							 LEVEL_SESSION,
 							 DEFAULT_LEVEL_OPTIONS,
 							 PGC_USERSET, 0,
-							 check_level, NULL, NULL);
+							 NULL, NULL, NULL);
+
+	/* set by administrators: for the server, a database or a role */
+	DefineCustomEnumVariable("consistency.minimum_level",
+							 "Level that no session, hint or table policy can go below.",
+							 NULL,
+							 &minimum_level_setting,
+							 LEVEL_WEAK,
+							 DEFAULT_LEVEL_OPTIONS,
+							 PGC_SUSET, 0,
+							 NULL, NULL, NULL);
 }
 
-/* The level that the next statement is promised. */
+/* What the session has declared; LEVEL_UNSET: nothing. */
+ConsistencyLevel
+level_declared(void)
+{
+	return level_setting;
+}
+
+/* What counts for sessions that declare nothing. */
+ConsistencyLevel
+level_default(void)
+{
+	return default_level_setting;
+}
+
+/* What the administrator demands of this session at least. */
+ConsistencyLevel
+level_minimum(void)
+{
+	return minimum_level_setting;
+}
+
+/* The level that the settings alone promise. */
 ConsistencyLevel
 level_current(void)
 {
@@ -86,22 +117,16 @@ level_name(ConsistencyLevel level)
 	return "default";
 }
 
-/* Levels whose mechanism doesn't exist yet must not be promised. */
-static bool
-check_level(int *newval, void **extra, GucSource source)
+/* The level of that name, or of an alias; LEVEL_UNSET if there is none. */
+ConsistencyLevel
+level_parse(const char *name)
 {
-	switch (*newval)
+	for (const struct config_enum_entry *entry = DEFAULT_LEVEL_OPTIONS; entry->name; entry++)
 	{
-		case LEVEL_SEQUENTIAL:
-		case LEVEL_CAUSAL:
-		case LEVEL_BOUNDED:
-			GUC_check_errcode(ERRCODE_FEATURE_NOT_SUPPORTED);
-			GUC_check_errmsg("consistency level \"%s\" is not supported yet", level_name(*newval));
-			GUC_check_errhint("Use \"session\", \"eventual\", \"weak\" or \"linearizable\".");
-			return false;
-		default:
-			return true;
+		if (pg_strcasecmp(name, entry->name) == 0)
+			return entry->val;
 	}
+	return LEVEL_UNSET;
 }
 
 /* SHOW tells the level that counts, set here or by default. */

@@ -23,7 +23,11 @@ typedef enum ConsistencyLevel
 
 extern void level_init(void);
 
+extern ConsistencyLevel level_declared(void);
+extern ConsistencyLevel level_default(void);
+extern ConsistencyLevel level_minimum(void);
 extern ConsistencyLevel level_current(void);
+extern ConsistencyLevel level_parse(const char *name);
 extern const char *level_name(ConsistencyLevel level);
 
 #endif							/* CONSISTENCY_LEVEL_H */
