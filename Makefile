@@ -23,12 +23,19 @@ OBJS = \
 	src/core/shmem.o \
 	src/core/wait_event.o \
 	src/session/level.o \
+	src/session/policy.o \
+	src/session/policy_cache.o \
+	src/session/lexer.o \
+	src/session/hint.o \
+	src/session/declaration.o \
 	src/session/token.o \
+	src/session/commits.o \
 	src/session/commit_position.o \
 	src/session/session.o \
 	src/requirement/requirement.o \
 	src/requirement/timeline.o \
 	src/requirement/barrier.o \
+	src/requirement/fence.o \
 	src/node/node_catalog.o \
 	src/node/node_table.o \
 	src/node/node_reader.o \
@@ -36,6 +43,7 @@ OBJS = \
 	src/node/node_status.o \
 	src/node/node_link.o \
 	src/node/node_lag.o \
+	src/node/node_freshness.o \
 	src/node/node_watch.o \
 	src/node/node_monitor.o \
 	src/node/node_choice.o \
@@ -46,7 +54,10 @@ OBJS = \
 	src/exec/remote_sql.o \
 	src/exec/routed_plan.o \
 	src/exec/enforce.o \
+	src/exec/meet.o \
 	src/exec/replay_wait.o \
+	src/exec/forward.o \
+	src/exec/fallback.o \
 	src/exec/routed_scan.o \
 	src/exec/route.o \
 	src/exec/routed_remote.o \
@@ -56,7 +67,8 @@ OBJS = \
 	src/remote/remote_settings.o \
 	src/remote/remote_row.o \
 	src/remote/remote_error.o \
-	src/stats/last_read.o
+	src/stats/last_read.o \
+	src/stats/violations.o
 
 # What the modules declare to SQL, in the same order; joined to one script.
 stages = core session requirement node exec remote stats

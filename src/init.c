@@ -13,15 +13,19 @@
 #include "core/guc.h"
 #include "core/shmem.h"
 #include "exec/enforce.h"
+#include "exec/fallback.h"
 #include "exec/planner_hook.h"
 #include "exec/routed_scan.h"
 #include "exec/utility_hook.h"
 #include "node/node_catalog.h"
 #include "node/node_monitor.h"
 #include "node/node_state.h"
-#include "session/commit_position.h"
+#include "requirement/fence.h"
+#include "session/commits.h"
 #include "session/level.h"
+#include "session/policy.h"
 #include "session/session.h"
+#include "stats/violations.h"
 
 PG_MODULE_MAGIC;
 
@@ -31,19 +35,23 @@ void		_PG_init(void);
 void
 _PG_init(void)
 {
+	policy_init();
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 
 	shmem_init();
 	level_init();
-	commit_position_init();
+	commits_init();
 	session_init();
+	fence_init();
 	node_state_init();
 	node_monitor_init();
 	routed_scan_init();
 	enforce_init();
+	fallback_init();
 	planner_hook_init();
 	utility_hook_init();
+	violations_init();
 	guc_init();					/* last: it reserves the prefix of all
 								 * settings */
 }

@@ -22,6 +22,7 @@
 #endif
 #include "executor/executor.h"
 #include "parser/analyze.h"
+#include "replication/message.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
@@ -77,6 +78,13 @@ compat_create_wait_event_set(int nevents)
 #define COMPAT_MY_LXID (MyProc->vxid.lxid)
 #else
 #define COMPAT_MY_LXID (MyProc->lxid)
+#endif
+
+/* 17 can flush a logical message at once. */
+#if PG_VERSION_NUM >= 170000
+#define COMPAT_LOG_LOGICAL_MESSAGE(prefix) LogLogicalMessage(prefix, "", 0, false, false)
+#else
+#define COMPAT_LOG_LOGICAL_MESSAGE(prefix) LogLogicalMessage(prefix, "", 0, false)
 #endif
 
 /* 16 hides the array of settings behind a function that copies it. */

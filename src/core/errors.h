@@ -20,6 +20,9 @@
 /* a position that was promised doesn't exist in this server's history */
 #define ERRCODE_POSITION_LOST		MAKE_SQLSTATE('Y', 'C', '0', '0', '2')
 
+/* of warnings: the answer may be older than what was promised */
+#define ERRCODE_WARNING_STALE_ANSWER MAKE_SQLSTATE('0', '1', 'Y', 'C', '1')
+
 extern void errors_require_preload(const char *what);
 
 #endif							/* CONSISTENCY_ERRORS_H */

@@ -16,6 +16,7 @@
 
 #include "core/guc.h"
 
+bool		guc_bounded_keeps_session = false;
 int			guc_fallback_limit = -1;
 int			guc_max_lag = -1;
 int			guc_max_staleness = 5000;
@@ -53,6 +54,15 @@ static void assign_route_min_cost(double newval, void *extra);
 void
 guc_init(void)
 {
+	/* set by anyone, and by routers for what they send on */
+	DefineCustomBoolVariable("consistency.bounded_keeps_session",
+							 "Whether reads at level \"bounded\" keep the guarantees of \"session\" as well.",
+							 NULL,
+							 &guc_bounded_keeps_session,
+							 false,
+							 PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+
 	/* set by administrators, for the server */
 	DefineCustomIntVariable("consistency.fallback_limit",
 							"Reads of this server that may run at the primary at a time because no replica could serve them.",

@@ -30,6 +30,7 @@ typedef enum OnTimeout
 	ON_TIMEOUT_ERROR			/* it fails */
 } OnTimeout;
 
+extern bool guc_bounded_keeps_session;	/* consistency.bounded_keeps_session */
 extern int	guc_fallback_limit; /* consistency.fallback_limit, -1: none */
 extern int	guc_max_lag;		/* consistency.max_lag, bytes; -1: no bound */
 extern int	guc_max_staleness;	/* consistency.max_staleness, ms; -1: no bound */

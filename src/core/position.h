@@ -57,9 +57,4 @@ position_equal(Position a, Position b)
 #define POSITION_TEXT_SIZE 32
 extern char *position_text(Position p, char *buf);
 
-/* what a read demands, in words for people; buf as above */
-#define POSITION_REQUIREMENT_SIZE 64
-extern char *position_requirement_text(bool leader, Position required, char *buf);
-
-
 #endif							/* CONSISTENCY_POSITION_H */

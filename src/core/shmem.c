@@ -13,12 +13,13 @@
 
 #include "core/shmem.h"
 
-#define SHMEM_MAX_SEGMENTS 8
+#define SHMEM_MAX_SEGMENTS 16
 
 typedef struct ShmemSegment
 {
 	const char *name;			/* in pg_shmem_allocations */
-	Size		size;			/* bytes */
+	Size		fixed;			/* bytes */
+	Size		per_backend;	/* bytes for each backend, on top of these */
 	void	  **address;		/* where the module keeps the pointer */
 	shmem_setup_fn setup;		/* fills the zeroed segment, once */
 } ShmemSegment;
@@ -30,6 +31,7 @@ static bool preloaded = false;
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
 static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
 
+static Size segment_size(const ShmemSegment *segment);
 static void consistency_shmem_request(void);
 static void consistency_shmem_startup(void);
 
@@ -55,14 +57,22 @@ shmem_is_preloaded(void)
 
 /* Ask for a segment; see shmem.h. */
 void
-shmem_register(const char *name, Size size, void **address, shmem_setup_fn setup)
+shmem_register(const char *name, Size fixed, Size per_backend, void **address,
+			   shmem_setup_fn setup)
 {
 	if (num_segments >= SHMEM_MAX_SEGMENTS)
 		elog(ERROR, "too many shared memory segments");
 	segments[num_segments++] = (ShmemSegment)
 	{
-		name, size, address, setup
+		name, fixed, per_backend, address, setup
 	};
+}
+
+/* How many backends there can be is known only once the hooks run. */
+static Size
+segment_size(const ShmemSegment *segment)
+{
+	return add_size(segment->fixed, mul_size(segment->per_backend, MaxBackends));
 }
 
 static void
@@ -72,7 +82,7 @@ consistency_shmem_request(void)
 		prev_shmem_request_hook();
 
 	for (int i = 0; i < num_segments; i++)
-		RequestAddinShmemSpace(MAXALIGN(segments[i].size));
+		RequestAddinShmemSpace(MAXALIGN(segment_size(&segments[i])));
 }
 
 static void
@@ -85,12 +95,13 @@ consistency_shmem_startup(void)
 	for (int i = 0; i < num_segments; i++)
 	{
 		ShmemSegment *segment = &segments[i];
+		Size		size = segment_size(segment);
 		bool		found;
 
-		*segment->address = ShmemInitStruct(segment->name, segment->size, &found);
+		*segment->address = ShmemInitStruct(segment->name, size, &found);
 		if (!found)
 		{
-			memset(*segment->address, 0, segment->size);
+			memset(*segment->address, 0, size);
 			segment->setup(*segment->address);
 		}
 	}

@@ -6,7 +6,8 @@
  * Call shmem_register() from a module's <module>_init(), while the library is
  * being preloaded.  The segment is zeroed and handed to setup() once, in the
  * postmaster (again after a crash restart), and its address is stored in
- * *address in every process.
+ * *address in every process.  It has the fixed size and, behind that, the
+ * size per backend MaxBackends times.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,6 +20,7 @@ typedef void (*shmem_setup_fn) (void *segment);
 
 extern void shmem_init(void);
 extern bool shmem_is_preloaded(void);
-extern void shmem_register(const char *name, Size size, void **address, shmem_setup_fn setup);
+extern void shmem_register(const char *name, Size fixed, Size per_backend, void **address,
+						   shmem_setup_fn setup);
 
 #endif							/* CONSISTENCY_SHMEM_H */

@@ -38,3 +38,12 @@ DEFINE_WAIT_EVENT(wait_event_remote, "ConsistencyRemote")
 
 /* the node monitor, between heartbeats */
 DEFINE_WAIT_EVENT(wait_event_monitor, "ConsistencyMonitor")
+
+/* for synchronous standbys to confirm that this server is the primary */
+DEFINE_WAIT_EVENT(wait_event_fence, "ConsistencyFence")
+
+/* for one's turn to fall back to the primary */
+DEFINE_WAIT_EVENT(wait_event_fallback, "ConsistencyFallback")
+
+/* for the primary to answer how far it is */
+DEFINE_WAIT_EVENT(wait_event_freshness, "ConsistencyFreshness")

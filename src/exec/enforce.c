@@ -23,10 +23,10 @@
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "access/xlogrecovery.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "optimizer/optimizer.h"
 #include "tcop/pquery.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
@@ -38,13 +38,13 @@
 #include "core/extension.h"
 #include "core/guc.h"
 #include "exec/enforce.h"
+#include "exec/forward.h"
+#include "exec/meet.h"
 #include "exec/nesting.h"
-#include "exec/replay_wait.h"
 #include "exec/routed_plan.h"
-#include "requirement/barrier.h"
-#include "requirement/timeline.h"
 #include "session/token.h"
 #include "stats/last_read.h"
+#include "stats/violations.h"
 
 /* What a portal held and gave back for the time of a wait */
 typedef struct PortalSnapshots
@@ -60,11 +60,17 @@ static int	waited_in_vain_ms;	/* for how long */
 /* Time spent waiting ahead of the statement that starts next, microseconds. */
 static int64 waited_ahead_us = 0;
 
+/* The leader was confirmed ahead of the statement that starts next. */
+static bool leader_confirmed_ahead = false;
+
 /*
- * The transaction whose snapshot, which it keeps, was found to be behind the
- * barrier, or was taken after a wait.
+ * The transaction whose snapshot, which it keeps, was found to be good, or was
+ * taken after a wait.
  */
 static LocalTransactionId checked_transaction = InvalidLocalTransactionId;
+
+/* What the statement that the client sent last is promised. */
+static Declaration current;
 
 static ExecutorStart_hook_type prev_ExecutorStart = NULL;
 static ExecutorRun_hook_type prev_ExecutorRun = NULL;
@@ -74,19 +80,20 @@ static void consistency_ExecutorStart(QueryDesc *queryDesc, int eflags);
 static void consistency_ExecutorRun(EXECUTOR_RUN_ARGS_DECL);
 static void consistency_ExecutorFinish(QueryDesc *queryDesc);
 static void enforce_statement(QueryDesc *queryDesc);
-static void wait_without_snapshot(QueryDesc *queryDesc, const Requirement *requirement);
-static void enforce_with_snapshot(Snapshot snapshot, const Requirement *requirement,
+static void enforce_nested(QueryDesc *queryDesc);
+static void declare(const QueryDesc *queryDesc, Declaration *declaration);
+static bool reads_nothing(const PlannedStmt *plan);
+static MeetFailure meet_for_query(QueryDesc *queryDesc, const Requirement *requirement,
 								  TimestampTz deadline);
+static bool go_to_primary(QueryDesc *queryDesc, MeetFailure failure);
+static void answer_stale(const Declaration *declaration, MeetFailure failure);
 static bool give_portal_snapshots_back(PortalSnapshots *given);
 static void take_portal_snapshots(const PortalSnapshots *given);
-static bool enforce_is_pending(const Requirement *requirement);
-static Requirement current_requirement(void);
+static void meet_ahead(const Requirement *requirement, int timeout_ms);
+static void require(MeetFailure failure, const Declaration *declaration,
+					const Requirement *requirement);
 static bool snapshot_is_fixed(void);
-static void wait_here(const Requirement *requirement, TimestampTz deadline);
-static bool wait_quietly(Position position, TimestampTz deadline);
-static TimestampTz wait_deadline(Position position);
-static void error_timed_out(Position position) pg_attribute_noreturn();
-static void error_snapshot_too_old(Position position) pg_attribute_noreturn();
+static TimestampTz wait_deadline(const Requirement *requirement, int timeout_ms);
 
 PG_FUNCTION_INFO_V1(consistency_wait_for);
 
@@ -105,11 +112,14 @@ enforce_init(void)
 static void
 consistency_ExecutorStart(QueryDesc *queryDesc, int eflags)
 {
-	if (!(eflags & EXEC_FLAG_EXPLAIN_ONLY) && !IsParallelWorker() && extension_is_created())
+	if (IsParallelWorker() || !extension_is_created())
+		;
+	else if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
+		declare(queryDesc, &current);
+	else
 	{
-		/* A function may see more than the statement that called it. */
 		if (nesting_depth > 0)
-			session_observed_here();
+			enforce_nested(queryDesc);
 		else
 			enforce_statement(queryDesc);
 	}
@@ -169,9 +179,19 @@ consistency_ExecutorFinish(QueryDesc *queryDesc)
 	PG_END_TRY();
 }
 
+/* What is a query promised? */
+static void
+declare(const QueryDesc *queryDesc, Declaration *declaration)
+{
+	const PlannedStmt *plan = queryDesc->plannedstmt;
+
+	declaration_of_statement(declaration, nesting_depth > 0 ? NULL : queryDesc->sourceText,
+							 plan->stmt_location, plan->stmt_len, plan->relationOids);
+}
+
 /*
  * enforce_statement
- *		Meet the requirement of a statement that is about to start.
+ *		Keep what a statement that is about to start is promised.
  *
  * A plan that may leave decides for itself, when its scan begins.
  */
@@ -179,54 +199,112 @@ static void
 enforce_statement(QueryDesc *queryDesc)
 {
 	LastRead   *last_read = last_read_begin();
-	Requirement requirement = current_requirement();
+	Requirement requirement;
 	int64		waited_us = waited_ahead_us;
 
 	waited_ahead_us = 0;
-	last_read->level = level_name(level_current());
-	last_read->leader = requirement.leader;
-	last_read->required = requirement.position;
+	declare(queryDesc, &current);
+	requirement = requirement_of(&current, session_context());
+	last_read->level = level_name(current.level);
+	last_read->source = current.source;
+	last_read->relation = current.relation;
+	last_read->requirement = requirement;
 
 	if (routed_plan_is_routed(queryDesc->plannedstmt))
 		return;
 
-	if (enforce_is_pending(&requirement))
+	if (leader_confirmed_ahead && !RecoveryInProgress())
+		requirement.leader = false;
+	leader_confirmed_ahead = false;
+
+	if (requirement_is_pending(&requirement, RecoveryInProgress()) &&
+		!reads_nothing(queryDesc->plannedstmt))
 	{
 		TimestampTz start = GetCurrentTimestamp();
+		MeetFailure failure = meet_for_query(queryDesc, &requirement,
+											 wait_deadline(&requirement, current.wait_timeout_ms));
 
-		wait_without_snapshot(queryDesc, &requirement);
 		waited_us += GetCurrentTimestamp() - start;
+		last_read->waited_us = waited_us;
+		if (failure != MEET_OK && go_to_primary(queryDesc, failure))
+			return;
+		require(failure, &current, &requirement);
 	}
 	last_read->waited_us = waited_us;
-	if (waited_us >= LAST_READ_WAITED_US)
+	if (waited_us >= LAST_READ_WAITED_US && strcmp(last_read->place, "local") == 0)
 		last_read->place = "waited";
+
 	session_observed_here();
 	last_read->position = session_context()->observed;
-	last_read->reason = RecoveryInProgress() ? "read at the replica that the client is connected to" :
-		"plan can't leave the primary or isn't worth it";
-}
-
-/* Must this server do something before it may serve the read? */
-static bool
-enforce_is_pending(const Requirement *requirement)
-{
-	return position_is_set(requirement->position_here) || requirement->leader;
+	if (last_read->reason[0] == '\0')
+		last_read->reason = RecoveryInProgress() ? "read at the replica that the client is connected to" :
+			"plan can't leave the primary or isn't worth it";
 }
 
 /*
- * wait_without_snapshot
- *		Give the statement's snapshot back, wait, and take a new one.
+ * enforce_nested
+ *		Keep what a query inside a function or trigger is promised, if that is
+ *		more than what holds for the statement that called it.
+ *
+ * That comes of a setting of the function's own, or of the policies of tables
+ * that only it reads.  What locks or writes rows sees their newest versions
+ * anyhow.
  */
 static void
-wait_without_snapshot(QueryDesc *queryDesc, const Requirement *requirement)
+enforce_nested(QueryDesc *queryDesc)
 {
-	TimestampTz deadline = wait_deadline(requirement->position_here);
+	const PlannedStmt *plan = queryDesc->plannedstmt;
+	Declaration declaration;
+	Requirement requirement;
+
+	if (plan->commandType == CMD_SELECT && plan->rowMarks == NIL &&
+		queryDesc->crosscheck_snapshot == InvalidSnapshot)
+	{
+		declare(queryDesc, &declaration);
+		requirement = requirement_of(&declaration, session_context());
+		if (!declaration_covers(&current, &declaration) &&
+			requirement_is_pending(&requirement, RecoveryInProgress()))
+			require(meet_for_query(queryDesc, &requirement,
+								   wait_deadline(&requirement, declaration.wait_timeout_ms)),
+					&declaration, &requirement);
+	}
+	/* It may see more than the statement that called it. */
+	session_observed_here();
+}
+
+/* Is the answer the same everywhere and at all times? */
+static bool
+reads_nothing(const PlannedStmt *plan)
+{
+	return plan->commandType == CMD_SELECT && plan->relationOids == NIL &&
+		plan->invalItems == NIL && plan->subplans == NIL &&
+		IsA(plan->planTree, Result) && outerPlan(plan->planTree) == NULL &&
+		((Result *) plan->planTree)->resconstantqual == NULL &&
+		!contain_mutable_functions((Node *) plan->planTree->targetlist);
+}
+
+/*
+ * meet_for_query
+ *		Meet a requirement for a query that has its snapshot already: give that
+ *		back, wait, and take a new one, if possible.
+ */
+static MeetFailure
+meet_for_query(QueryDesc *queryDesc, const Requirement *requirement, TimestampTz deadline)
+{
+	MeetFailure failure;
+	Snapshot	snapshot;
 
 	if (snapshot_is_fixed() || !ActiveSnapshotSet() ||
 		queryDesc->snapshot != GetActiveSnapshot())
 	{
-		enforce_with_snapshot(queryDesc->snapshot, requirement, deadline);
-		return;
+		/* A transaction's snapshot is as good for its later statements. */
+		if (snapshot_is_fixed() && !position_is_set(requirement->position_here) &&
+			checked_transaction == COMPAT_MY_LXID)
+			return MEET_OK;
+		failure = meet_with_fixed_snapshot(requirement, deadline, queryDesc->snapshot);
+		if (failure == MEET_OK && snapshot_is_fixed())
+			checked_transaction = COMPAT_MY_LXID;
+		return failure;
 	}
 
 	PopActiveSnapshot();
@@ -234,61 +312,105 @@ wait_without_snapshot(QueryDesc *queryDesc, const Requirement *requirement)
 	queryDesc->snapshot = InvalidSnapshot;
 	InvalidateCatalogSnapshot();
 
-	wait_here(requirement, deadline);
-
+	failure = meet_with_new_snapshot(requirement, deadline, &snapshot);
+	PushActiveSnapshot(snapshot);
+	queryDesc->snapshot = RegisterSnapshot(GetActiveSnapshot());
 	/* What was granted or revoked meanwhile counts. */
 	AcceptInvalidationMessages();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	queryDesc->snapshot = RegisterSnapshot(GetActiveSnapshot());
+	return failure;
 }
 
 /*
- * enforce_with_snapshot
- *		Meet the requirement though the snapshot can't be taken anew.
- *
- * On a primary the snapshot may be behind the barrier as it is.  On a replica
- * there's no telling; but after the error a retry finds what it needs.
+ * go_to_primary
+ *		This replica can't keep the promise: have the query run at the primary,
+ *		if that is what is wanted, and possible.
  */
-static void
-enforce_with_snapshot(Snapshot snapshot, const Requirement *requirement, TimestampTz deadline)
+static bool
+go_to_primary(QueryDesc *queryDesc, MeetFailure failure)
 {
-	LocalTransactionId lxid = COMPAT_MY_LXID;
+	PlannedStmt *plan;
 
-	/* A transaction's snapshot is as good for its later statements. */
-	if (!position_is_set(requirement->position_here) && checked_transaction == lxid)
+	if (!RecoveryInProgress() || guc_routing == ROUTING_OFF || IsolationUsesXactSnapshot() ||
+		!nesting_may_leave(false) ||
+		(failure != MEET_NOT_PRIMARY && current.on_timeout != ON_TIMEOUT_PRIMARY))
+		return false;
+	plan = forward_plan(queryDesc);
+	if (plan == NULL)
+		return false;
+	queryDesc->plannedstmt = plan;
+	return true;
+}
+
+/* A requirement wasn't met: answer all the same, with a warning, or not at all. */
+static void
+require(MeetFailure failure, const Declaration *declaration, const Requirement *requirement)
+{
+	if (failure == MEET_OK)
 		return;
+	if (declaration->on_timeout != ON_TIMEOUT_STALE || failure == MEET_NO_FENCE)
+		meet_error(failure, requirement);
+	answer_stale(declaration, failure);
+}
 
-	if (!RecoveryInProgress() && barrier_is_behind(snapshot, deadline))
-		session_elsewhere_holds_here();
-	else
-	{
-		wait_here(requirement, deadline);
-		error_snapshot_too_old(requirement->position_here);
-	}
-	checked_transaction = lxid;
+static void
+answer_stale(const Declaration *declaration, MeetFailure failure)
+{
+	LastRead   *last_read = last_read_current();
+
+	last_read->place = "stale";
+	last_read->reason = meet_failure_text(failure);
+	violations_count(VIOLATION_STALE_ANSWER);
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING_STALE_ANSWER),
+			 errmsg("answer may be older than consistency level \"%s\" promises",
+					level_name(declaration->level)),
+			 errdetail("%s.", meet_failure_text(failure)),
+			 errhint("That is what consistency.on_timeout = stale asks for.")));
 }
 
 /*
  * enforce_before_utility
  *		Meet the requirement ahead of a utility statement with a query in it,
  *		whose portal holds a snapshot for the time of the execution.
+ *
+ * Failing is left to the query's start, which looks again.
  */
 void
-enforce_before_utility(void)
+enforce_before_utility(const char *text, int location, int length)
 {
-	Requirement requirement = current_requirement();
+	Declaration declaration;
+	Requirement requirement;
 	PortalSnapshots given;
 	TimestampTz start;
 
-	if (!enforce_is_pending(&requirement) || snapshot_is_fixed() ||
-		!give_portal_snapshots_back(&given))
+	declaration_of_statement(&declaration, text, location, length, NIL);
+	requirement = requirement_of(&declaration, session_context());
+	if (!requirement_is_pending(&requirement, RecoveryInProgress()) ||
+		snapshot_is_fixed() || !give_portal_snapshots_back(&given))
 		return;
 
 	start = GetCurrentTimestamp();
-	wait_here(&requirement, wait_deadline(requirement.position_here));
+	meet_ahead(&requirement, declaration.wait_timeout_ms);
 	waited_ahead_us = GetCurrentTimestamp() - start;
 	AcceptInvalidationMessages();
 	take_portal_snapshots(&given);
+}
+
+/*
+ * Meet a requirement for the statement that starts next.  That one looks again;
+ * but it needn't wait in vain again, nor confirm the leader anew.
+ */
+static void
+meet_ahead(const Requirement *requirement, int timeout_ms)
+{
+	MeetFailure failure = meet_requirement(requirement, wait_deadline(requirement, timeout_ms));
+
+	leader_confirmed_ahead = failure == MEET_OK && requirement->leader;
+	if (failure == MEET_REPLAY_BEHIND)
+	{
+		waited_in_vain = requirement->position_here;
+		waited_in_vain_ms = timeout_ms;
+	}
 }
 
 /*
@@ -339,12 +461,21 @@ take_portal_snapshots(const PortalSnapshots *given)
 void
 enforce_before_first_snapshot(void)
 {
-	Requirement requirement = current_requirement();
+	Declaration declaration;
+	Requirement requirement;
+	MeetFailure failure;
 
-	if (!IsolationUsesXactSnapshot() || FirstSnapshotSet || !enforce_is_pending(&requirement))
+	if (!IsolationUsesXactSnapshot() || FirstSnapshotSet)
 		return;
+	declaration_of_settings(&declaration);
+	requirement = requirement_of(&declaration, session_context());
+	if (!requirement_is_pending(&requirement, RecoveryInProgress()))
+		return;
+
 	InvalidateCatalogSnapshot();
-	wait_here(&requirement, wait_deadline(requirement.position_here));
+	failure = meet_for_transaction(&requirement,
+								   wait_deadline(&requirement, declaration.wait_timeout_ms));
+	require(failure, &declaration, &requirement);
 	checked_transaction = COMPAT_MY_LXID;
 }
 
@@ -358,52 +489,61 @@ enforce_before_first_snapshot(void)
 void
 enforce_after_import(void)
 {
-	Requirement requirement = current_requirement();
-	Position	position = requirement.position_here;
+	Declaration declaration;
+	Requirement requirement;
 	TimestampTz start;
-	bool		reached;
 
-	if (!RecoveryInProgress() || !position_is_set(position) || requirement.leader ||
-		ActiveSnapshotSet() || snapshot_is_fixed())
+	declaration_of_settings(&declaration);
+	requirement = requirement_of(&declaration, session_context());
+	requirement.max_staleness_ms = requirement.max_lag = -1;
+	if (!RecoveryInProgress() || !position_is_set(requirement.position_here) ||
+		requirement.leader || ActiveSnapshotSet() || snapshot_is_fixed())
 		return;
+
 	InvalidateCatalogSnapshot();
 	start = GetCurrentTimestamp();
-	reached = wait_quietly(position, wait_deadline(position));
+	meet_ahead(&requirement, declaration.wait_timeout_ms);
 	waited_ahead_us = GetCurrentTimestamp() - start;
-	if (reached)
-		session_elsewhere_holds_here();
-	else
-	{
-		waited_in_vain = position;
-		waited_in_vain_ms = guc_wait_timeout;
-	}
+}
+
+/* What the statement that is about to start is promised. */
+const Declaration *
+enforce_declaration(void)
+{
+	return &current;
 }
 
 /*
  * enforce_for_routed_scan
- *		Meet the requirement for a plan that could have left this primary but
- *		runs here after all.  Returns the snapshot for it, registered.
+ *		Meet the requirement for a plan that could have left this server but
+ *		runs here after all.  Returns the snapshot for it, registered; NULL: it
+ *		is to run at the primary.
  */
 Snapshot
-enforce_for_routed_scan(Snapshot snapshot, int64 *waited_us)
+enforce_for_routed_scan(const Declaration *declaration, Snapshot snapshot, bool may_forward,
+						int64 *waited_us)
 {
-	Requirement requirement = current_requirement();
+	Requirement requirement = requirement_of(declaration, session_context());
 	TimestampTz start;
+	TimestampTz deadline;
+	MeetFailure failure;
 
 	*waited_us = 0;
-	if (!enforce_is_pending(&requirement))
+	if (!requirement_is_pending(&requirement, RecoveryInProgress()))
 		return RegisterSnapshot(snapshot);
 
 	start = GetCurrentTimestamp();
+	deadline = wait_deadline(&requirement, declaration->wait_timeout_ms);
 	if (snapshot_is_fixed())
-		enforce_with_snapshot(snapshot, &requirement,
-							  wait_deadline(requirement.position_here));
+		failure = meet_with_fixed_snapshot(&requirement, deadline, snapshot);
 	else
-	{
-		wait_here(&requirement, wait_deadline(requirement.position_here));
-		snapshot = GetTransactionSnapshot();
-	}
+		failure = meet_with_new_snapshot(&requirement, deadline, &snapshot);
 	*waited_us = GetCurrentTimestamp() - start;
+
+	if (failure != MEET_OK && may_forward && RecoveryInProgress() &&
+		declaration->on_timeout == ON_TIMEOUT_PRIMARY)
+		return NULL;
+	require(failure, declaration, &requirement);
 	return RegisterSnapshot(snapshot);
 }
 
@@ -420,6 +560,8 @@ consistency_wait_for(PG_FUNCTION_ARGS)
 	TimestampTz deadline;
 	PortalSnapshots given;
 	bool		gave_back;
+	MeetFailure failure;
+	Requirement requirement = {.max_staleness_ms = -1,.max_lag = -1};
 
 	errors_require_preload("consistency.wait_for()");
 	if (PG_ARGISNULL(0))
@@ -436,9 +578,11 @@ consistency_wait_for(PG_FUNCTION_ARGS)
 	if (!position_is_set(position))
 		PG_RETURN_VOID();
 
+	requirement.position_here = position;
 	gave_back = !snapshot_is_fixed() && give_portal_snapshots_back(&given);
-	if (!wait_quietly(position, deadline))
-		error_timed_out(position);
+	failure = meet_requirement(&requirement, deadline);
+	if (failure != MEET_OK)
+		meet_error(failure, &requirement);
 	if (gave_back)
 		take_portal_snapshots(&given);
 	PG_RETURN_VOID();
@@ -454,13 +598,6 @@ enforce_is_wait_for(Oid procedure)
 	return function.fn_addr == consistency_wait_for;
 }
 
-/* What the session's level demands now. */
-static Requirement
-current_requirement(void)
-{
-	return requirement_of(level_current(), session_context());
-}
-
 /* Has the transaction a snapshot that it will keep? */
 static bool
 snapshot_is_fixed(void)
@@ -468,117 +605,18 @@ snapshot_is_fixed(void)
 	return IsolationUsesXactSnapshot() && FirstSnapshotSet;
 }
 
-/*
- * wait_here
- *		Make this server meet the requirement, or raise an error.
- *
- * Snapshots taken after it are good.
- */
-static void
-wait_here(const Requirement *requirement, TimestampTz deadline)
-{
-	if (requirement->leader && RecoveryInProgress())
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("linearizable reads run at the primary only"),
-				 errhint("Connect to the primary, or use SET consistency = 'session'.")));
-
-	if (!wait_quietly(requirement->position_here, deadline))
-		error_timed_out(requirement->position_here);
-
-	/*
-	 * A primary's wait is for all that was shown elsewhere, whatever its
-	 * position.
-	 */
-	session_elsewhere_holds_here();
-}
-
-/* Wait for a position (none: for the barrier only).  False on timeout. */
-static bool
-wait_quietly(Position position, TimestampTz deadline)
-{
-	if (RecoveryInProgress())
-	{
-		switch (replay_wait(position, deadline))
-		{
-			case REPLAY_REACHED:
-				return true;
-			case REPLAY_TIMED_OUT:
-				return false;
-			case REPLAY_BLOCKED_BY_US:
-				ereport(ERROR,
-						(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-						 errmsg("replay waits for this session while this session waits for replay"),
-						 errhint("Retry the transaction: what it holds is released, and replay can go on.")));
-			case REPLAY_ENDED:
-				break;			/* we are a primary now */
-		}
-	}
-
-	if (position_is_set(position))
-	{
-		TimeLineID	tli = GetWALInsertionTimeLine();
-
-		switch (timeline_judge(position, tli))
-		{
-			case TIMELINE_SAME:
-			case TIMELINE_PAST:
-				break;
-			case TIMELINE_LOST:
-				timeline_error_lost(position, tli);
-			case TIMELINE_AHEAD:
-				timeline_error_ahead(position, tli);
-		}
-	}
-	return barrier_wait(deadline);
-}
-
-/* When to stop waiting for a position. */
+/* When to stop waiting. */
 static TimestampTz
-wait_deadline(Position position)
+wait_deadline(const Requirement *requirement, int timeout_ms)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	if (position_is_set(position) && position_equal(position, waited_in_vain))
+	if (position_is_set(requirement->position_here) &&
+		position_equal(requirement->position_here, waited_in_vain))
 	{
 		waited_in_vain = POSITION_NONE;
-		if (guc_wait_timeout == waited_in_vain_ms)
+		if (timeout_ms == waited_in_vain_ms)
 			return now;
 	}
-	return TimestampTzPlusMilliseconds(now, guc_wait_timeout);
-}
-
-static void
-error_timed_out(Position position)
-{
-	char		wanted[POSITION_TEXT_SIZE];
-	char		reached[POSITION_TEXT_SIZE];
-	Position	replayed;
-
-	if (!RecoveryInProgress())
-		ereport(ERROR,
-				(errcode(ERRCODE_CONSISTENCY_TIMEOUT),
-				 errmsg("a transaction that another node may have shown is still not visible here"),
-				 errdetail("It is committed, but waits for a synchronous standby's acknowledgement."),
-				 errhint("See pg_stat_replication for the standby, or raise consistency.wait_timeout.")));
-
-	replayed.lsn = GetXLogReplayRecPtr(&replayed.tli);
-	ereport(ERROR,
-			(errcode(ERRCODE_CONSISTENCY_TIMEOUT),
-			 errmsg("replica did not reach position %s in time",
-					position_text(position, wanted)),
-			 errdetail("Replay has reached position %s.", position_text(replayed, reached)),
-			 errhint("Retry, raise consistency.wait_timeout, connect to the primary, or accept older data with SET consistency = 'eventual'.")));
-}
-
-static void
-error_snapshot_too_old(Position position)
-{
-	char		buf[POSITION_TEXT_SIZE];
-
-	ereport(ERROR,
-			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-			 errmsg("the transaction's snapshot may be older than position %s",
-					position_text(position, buf)),
-			 errhint("Retry the transaction: this server has reached the position now.")));
+	return TimestampTzPlusMilliseconds(now, timeout_ms);
 }

@@ -13,15 +13,21 @@
 #include "access/xlog.h"
 #include "executor/executor.h"
 #include "optimizer/planner.h"
+#include "tcop/tcopprot.h"
 
 #include "core/guc.h"
 #include "exec/eligible.h"
 #include "exec/nesting.h"
 #include "exec/planner_hook.h"
+#include "exec/routed_plan.h"
 #include "exec/routed_scan.h"
 #include "node/node_state.h"
+#include "session/level.h"
 
 static planner_hook_type prev_planner = NULL;
+
+/* A query is planned that this replica wants to send to the primary. */
+static bool planning_for_primary = false;
 
 static PlannedStmt *consistency_planner(Query *parse, const char *query_string,
 										int cursorOptions, ParamListInfo boundParams);
@@ -36,6 +42,30 @@ planner_hook_init(void)
 {
 	prev_planner = planner_hook;
 	planner_hook = consistency_planner;
+}
+
+/*
+ * planner_hook_plan_for_primary
+ *		Plan a query that this replica wants to send to the primary.
+ *
+ * NULL if it can't leave.
+ */
+PlannedStmt *
+planner_hook_plan_for_primary(Query *query, const char *text, int cursor_options)
+{
+	PlannedStmt *plan;
+
+	planning_for_primary = true;
+	PG_TRY();
+	{
+		plan = pg_plan_query(query, text, cursor_options, NULL);
+	}
+	PG_FINALLY();
+	{
+		planning_for_primary = false;
+	}
+	PG_END_TRY();
+	return routed_plan_is_routed(plan) ? plan : NULL;
 }
 
 static PlannedStmt *
@@ -55,7 +85,8 @@ consistency_planner(Query *parse, const char *query_string, int cursorOptions,
 	plan = plan_nested(parse, query_string, cursorOptions, boundParams);
 
 	if (candidate &&
-		(guc_routing == ROUTING_ALWAYS || plan->planTree->total_cost >= guc_route_min_cost) &&
+		(guc_routing == ROUTING_ALWAYS || RecoveryInProgress() ||
+		 plan->planTree->total_cost >= guc_route_min_cost) &&
 		eligible_plan(plan) &&
 		!may_scroll(plan, cursorOptions) &&
 		remote_sql_build(query_string, location, length, &info, plan->planTree, &sql))
@@ -95,7 +126,7 @@ may_leave(Query *parse, int cursorOptions)
 		guc_routing != ROUTING_OFF &&
 		node_state_routable() &&
 		(cursorOptions & CURSOR_OPT_SCROLL) == 0 &&
-		!RecoveryInProgress();
+		(!RecoveryInProgress() || planning_for_primary || level_current() == LEVEL_LINEARIZABLE);
 }
 
 /*

@@ -28,6 +28,7 @@
 #include "core/wait_event.h"
 #include "exec/replay_wait.h"
 #include "requirement/timeline.h"
+#include "stats/violations.h"
 
 /* naps while waiting, milliseconds */
 #define REPLAY_NAP_MIN 1
@@ -95,6 +96,7 @@ reached(Position position)
 		case TIMELINE_PAST:
 			return replayed >= position.lsn;
 		case TIMELINE_LOST:
+			violations_count(VIOLATION_LOST_POSITION);
 			timeline_error_lost(position, tli);
 		case TIMELINE_AHEAD:
 			break;				/* we may follow yet */

@@ -19,8 +19,9 @@
 #include "exec/route.h"
 #include "node/node_catalog.h"
 #include "node/node_choice.h"
+#include "node/node_freshness.h"
 #include "remote/connection.h"
-#include "session/level.h"
+#include "session/commit_position.h"
 
 /*
  * A read that is sent away may wait there for this part of
@@ -28,34 +29,142 @@
  */
 #define ROUTED_WAIT_PART 10
 
-static const char *reason_to_stay(const Requirement *requirement);
+static void route_to_replica(Route *route);
+static NodeWish wish_of(const Requirement *requirement, int max_wait_ms);
+static Position wanted_position(const Requirement *requirement);
+static int	usable_nodes(NodeInfo *nodes);
+static int	pick(Route *route, NodeInfo *nodes, int nnodes, const NodeWish *wish);
+static void go_to(Route *route, const NodeInfo *node);
+static RemotePromise promise_of(const Declaration *declaration);
+static const char *reason_to_stay(void);
 
 /*
  * route_decide
- *		Where should a read that may leave this primary run?
+ *		Where should a read that may leave this server run?
+ *
+ * "to_primary": this replica has already tried in vain to serve it.
  */
 void
-route_decide(Route *route)
+route_decide(Route *route, const Declaration *declaration, bool to_primary)
 {
-	static uint32 turn = 0;
-	NodeInfo	nodes[NODE_STATE_MAX_NODES];
-	NodeWish	wish;
-	int			nnodes;
-	int			chosen;
-
-	route->remote = false;
-	route->node_name = NULL;
-	route->requirement = requirement_of(level_current(), session_context());
-	route->reason = reason_to_stay(&route->requirement);
+	memset(route, 0, sizeof(*route));
+	route->declaration = *declaration;
+	route->requirement = requirement_of(declaration, session_context());
+	route->reason = reason_to_stay();
 	if (route->reason)
 		return;
 
-	wish.position = route->requirement.position;
-	wish.any_health = route->requirement.any_health;
-	route->wait_timeout_ms = Max(guc_wait_timeout / ROUTED_WAIT_PART, 1);
-	wish.max_wait_us = (int64) route->wait_timeout_ms * 1000;
+	if (!RecoveryInProgress())
+	{
+		if (route->requirement.leader)
+			route->reason = "level is served by the primary only";
+		else
+			route_to_replica(route);
+	}
+	else if (to_primary || route->requirement.leader)
+		route_to_primary(route);
+	else
+		route->reason = "this server is a replica";
+}
 
-	nnodes = node_state_snapshot(nodes, lengthof(nodes));
+/*
+ * route_to_primary
+ *		Send a read from this replica to the primary, if one is known to be up.
+ */
+void
+route_to_primary(Route *route)
+{
+	NodeInfo	primary;
+
+	route->remote = false;
+	route->reason = "no primary is known to be up";
+	if (!node_state_primary(&primary))
+		return;
+	route->promise = promise_of(&route->declaration);
+	route->promise.wait_timeout_ms = route->declaration.wait_timeout_ms;
+	go_to(route, &primary);
+	if (!route->remote)
+		return;
+	route->to_primary = true;
+	route->reason = route->requirement.leader ? "level is served by the primary only" :
+		"this replica could not serve it in time";
+}
+
+/* Send a read from this primary to a replica that can serve it, if there is one. */
+static void
+route_to_replica(Route *route)
+{
+	NodeInfo	nodes[NODE_STATE_MAX_NODES];
+	NodeWish	wish;
+	int			nnodes = usable_nodes(nodes);
+	int			chosen;
+
+	route->promise = promise_of(&route->declaration);
+	route->promise.wait_timeout_ms = Max(route->declaration.wait_timeout_ms / ROUTED_WAIT_PART, 1);
+	wish = wish_of(&route->requirement, route->promise.wait_timeout_ms);
+
+	chosen = pick(route, nodes, nnodes, &wish);
+	if (chosen < 0 && route->declaration.on_timeout == ON_TIMEOUT_STALE)
+	{
+		const char *reason = route->reason;
+
+		/* The one that is the least behind may be fresh enough by then. */
+		wish.max_wait_us = PG_INT64_MAX;
+		chosen = pick(route, nodes, nnodes, &wish);
+		if (chosen >= 0)
+		{
+			route->promise.on_timeout = guc_on_timeout_name(ON_TIMEOUT_STALE);
+			route->reason = reason;
+		}
+	}
+	route->unserved = chosen < 0;
+}
+
+/* What the choice of a node must look at. */
+static NodeWish
+wish_of(const Requirement *requirement, int max_wait_ms)
+{
+	return (NodeWish)
+	{
+		.position = wanted_position(requirement),
+			.any_health = requirement->any_health,
+			.max_wait_us = (int64) max_wait_ms * 1000,
+	};
+}
+
+/*
+ * The position that a node must show, as far as this primary can tell: what the
+ * session has seen, and what the bounds come to.
+ */
+static Position
+wanted_position(const Requirement *requirement)
+{
+	Position	wanted = requirement->position;
+	Position	bound;
+
+	if (requirement->max_staleness_ms >= 0)
+	{
+		int64		since_us = node_clock_us() - requirement->max_staleness_ms * INT64CONST(1000);
+
+		if (!node_freshness_position(since_us, &bound))
+			bound = commit_position_bound();
+		wanted = position_max(wanted, bound);
+	}
+	if (requirement->max_lag >= 0)
+	{
+		bound = commit_position_bound();
+		bound.lsn = bound.lsn > requirement->max_lag ? bound.lsn - requirement->max_lag : 1;
+		wanted = position_max(wanted, bound);
+	}
+	return wanted;
+}
+
+/* The nodes but those that couldn't be connected to a moment ago. */
+static int
+usable_nodes(NodeInfo *nodes)
+{
+	int			nnodes = node_state_snapshot(nodes, NODE_STATE_MAX_NODES);
+
 	for (int i = 0; i < nnodes;)
 	{
 		if (connection_is_backing_off(nodes[i].serverid, GetUserId()))
@@ -63,35 +172,70 @@ route_decide(Route *route)
 		else
 			i++;
 	}
+	return nnodes;
+}
+
+/* Choose a node and go there; its index, or -1 if none will do. */
+static int
+pick(Route *route, NodeInfo *nodes, int nnodes, const NodeWish *wish)
+{
+	static uint32 turn = 0;
+
 	turn++;
 	for (;;)
 	{
-		chosen = node_choice_pick(nodes, nnodes, &wish, turn, &route->reason);
-		if (chosen < 0)
-			return;
-		route->node_name = node_catalog_name(nodes[chosen].serverid);
-		if (route->node_name != NULL)
-			break;
+		int			chosen = node_choice_pick(nodes, nnodes, wish, turn, &route->reason);
 
+		if (chosen < 0)
+			return -1;
+		go_to(route, &nodes[chosen]);
+		if (route->remote)
+			return chosen;
 		/* It was dropped, and the picture doesn't show that yet. */
 		nodes[chosen] = nodes[--nnodes];
 	}
-	route->remote = true;
-	route->node = nodes[chosen];
+}
+
+static void
+go_to(Route *route, const NodeInfo *node)
+{
+	route->node = *node;
+	route->node_name = node_catalog_name(node->serverid);
+	route->remote = route->node_name != NULL;
+}
+
+/*
+ * What a node is told to keep.  It must not send the read on, nor answer stale;
+ * the policies of tables it finds by itself.
+ *
+ * A bound means something only where the node isn't the primary, which is fresh
+ * by nature; so "bounded", with the session's guarantees, says all that is
+ * demanded of a replica.
+ */
+static RemotePromise
+promise_of(const Declaration *declaration)
+{
+	bool		bounded = (declaration->max_staleness_ms >= 0 || declaration->max_lag >= 0) &&
+	!declaration->leader && !(declaration->prefix && RecoveryInProgress());
+
+	return (RemotePromise)
+	{
+		.level = level_name(bounded ? LEVEL_BOUNDED : declaration->level),
+			.keeps_session = bounded && declaration->own_context,
+			.max_staleness_ms = declaration->max_staleness_ms,
+			.max_lag = declaration->max_lag,
+			.on_timeout = guc_on_timeout_name(ON_TIMEOUT_ERROR),
+	};
 }
 
 /* Why the read must stay whatever the nodes are like; NULL: it needn't. */
 static const char *
-reason_to_stay(const Requirement *requirement)
+reason_to_stay(void)
 {
 	if (!nesting_may_leave(true))
 		return "statement is part of another one";
 	if (guc_routing == ROUTING_OFF)
 		return "consistency.routing is off";
-	if (RecoveryInProgress())
-		return "this server is a replica";
-	if (requirement->leader)
-		return "level is served by the primary only";
 	if (IsolationUsesXactSnapshot())
 		return "transaction keeps its snapshot";
 	if (TransactionIdIsValid(GetTopTransactionIdIfAny()))

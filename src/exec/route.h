@@ -9,20 +9,24 @@
 #define CONSISTENCY_ROUTE_H
 
 #include "node/node_state.h"
+#include "remote/remote_settings.h"
 #include "requirement/requirement.h"
 
 typedef struct Route
 {
 	bool		remote;
+	bool		to_primary;		/* from a replica */
+	bool		unserved;		/* it stays because no replica could serve it */
 	NodeInfo	node;			/* where to; valid if remote */
 	char	   *node_name;		/* its server object's name; NULL unless
 								 * remote */
-	int			wait_timeout_ms;	/* how long the node may wait for the
-									 * position */
 	const char *reason;			/* static, or of the scan's lifetime */
-	Requirement requirement;	/* of the session's level, now */
+	Declaration declaration;	/* what the statement is promised */
+	Requirement requirement;	/* what that demands, now */
+	RemotePromise promise;		/* what the node is told of it */
 } Route;
 
-extern void route_decide(Route *route);
+extern void route_decide(Route *route, const Declaration *declaration, bool to_primary);
+extern void route_to_primary(Route *route);
 
 #endif							/* CONSISTENCY_ROUTE_H */

@@ -69,14 +69,23 @@ routed_plan_make(PlannedStmt *local, const RemoteSql *sql, const CustomScanMetho
 	scan->scan.plan.plan_width = plan->plan_width;
 	scan->scan.scanrelid = 0;
 	scan->methods = methods;
-	scan->custom_private = list_make4(local, makeString(sql->text), sql->param_types,
-									  sql->local_exprs);
+	scan->custom_private = list_make5(local, makeString(sql->text), sql->param_types,
+									  sql->local_exprs, makeBoolean(false));
 
 	memcpy(routed, local, sizeof(PlannedStmt));
 	routed->planTree = (Plan *) scan;
 	routed->rtable = lappend(list_copy(local->rtable),
 							 make_remote_rte(scan->custom_scan_tlist));
 	return routed;
+}
+
+/* Have a wrapped plan run at the primary, whatever is decided otherwise. */
+void
+routed_plan_set_to_primary(PlannedStmt *plan)
+{
+	CustomScan *scan = (CustomScan *) plan->planTree;
+
+	lfirst(list_nth_cell(scan->custom_private, ROUTED_PLAN_TO_PRIMARY)) = makeBoolean(true);
 }
 
 /* Nothing ever reads it; it only has names. */

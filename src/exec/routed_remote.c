@@ -39,6 +39,7 @@ struct RoutedRemote
 	bool		has_answer;		/* the first row has come, or the end */
 	bool		token_read;		/* and it is known what they showed */
 	bool		open;			/* the connection is ours */
+	bool		stale;			/* the node warned that it answers stale */
 	MemoryContext row_context;	/* values of the current row */
 	MemoryContextCallback on_reset;
 };
@@ -76,12 +77,13 @@ routed_remote_start(const Route *route, const char *sql, const ParamExternData *
 	if (remote->query.connection == NULL)
 		return NULL;
 	remote->open = true;
+	remote->query.connection->stale_answer = false;
 	remote->on_reset.func = release;
 	remote->on_reset.arg = remote;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &remote->on_reset);
 	node_state_begin_statement(remote->node.slot, remote->node.generation);
 
-	remote->query.wait_timeout_ms = route->wait_timeout_ms;
+	remote->query.promise = route->promise;
 	remote->query.abandon = node_is_gone;
 	remote->query.abandon_arg = remote;
 	if (!remote_query_send(&remote->query, &to_send, position,
@@ -136,6 +138,13 @@ routed_remote_next(RoutedRemote *remote, TupleTableSlot *slot, RemoteError *erro
 	remote_row_free(&remote->row);
 	MemoryContextSwitchTo(old);
 	return true;
+}
+
+/* Has the node warned, so far, that its answer is older than promised? */
+bool
+routed_remote_is_stale(const RoutedRemote *remote)
+{
+	return remote->open ? remote->query.connection->stale_answer : remote->stale;
 }
 
 /* Done with it, whether or not everything was read. */
@@ -205,6 +214,7 @@ release(void *arg)
 	if (!remote->open)
 		return;
 	remote->open = false;
+	remote->stale = remote->query.connection->stale_answer;
 	remote_row_free(&remote->row);
 	PQclear(remote->query.shape);
 	if (remote->has_answer && !remote->token_read)

@@ -21,6 +21,7 @@ extern RoutedRemote *routed_remote_start(const Route *route, const char *sql,
 										 TupleDesc tupdesc, bool many_rows,
 										 RemoteError *error);
 extern bool routed_remote_next(RoutedRemote *remote, TupleTableSlot *slot, RemoteError *error);
+extern bool routed_remote_is_stale(const RoutedRemote *remote);
 extern void routed_remote_end(RoutedRemote *remote);
 
 #endif							/* CONSISTENCY_ROUTED_REMOTE_H */

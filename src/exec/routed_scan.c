@@ -19,6 +19,7 @@
 
 #include "access/parallel.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "executor/executor.h"
 #include "nodes/extensible.h"
 #include "utils/lsyscache.h"
@@ -28,6 +29,7 @@
 #include "core/compat.h"
 #include "core/errors.h"
 #include "exec/enforce.h"
+#include "exec/fallback.h"
 #include "exec/nesting.h"
 #include "exec/routed_plan.h"
 #include "exec/routed_remote.h"
@@ -45,12 +47,15 @@ typedef struct RoutedScanState
 
 	Route		route;
 	char	   *node_name;		/* where the rows come from; NULL: here */
-	const char *level;			/* that was asked for when the scan began */
+	bool		to_primary;		/* it must run there */
 	TimestampTz remote_start;	/* when the query was sent */
 	int64		waited_us;		/* for a node that failed, and for our own
 								 * snapshot */
+	bool		tried_here;		/* this replica couldn't serve it in time */
+	bool		fallen_back;	/* counted by fallback_begin() */
 	bool		rows_delivered; /* there is no way back */
 	bool		ended;			/* the last row was delivered */
+	bool		stale;			/* the node warned that it answers stale */
 
 	MemoryContext remote_context;	/* lifetime of "remote" */
 	RoutedRemote *remote;		/* NULL: not started, or ended */
@@ -68,6 +73,9 @@ static bool start_remote(RoutedScanState *state);
 static ParamExternData *collect_params(RoutedScanState *state, int *nparams);
 static TupleTableSlot *next_remote(RoutedScanState *state);
 static void fall_back(RoutedScanState *state, const RemoteError *error);
+static void begin_fallback(RoutedScanState *state);
+static void handle_unserved(RoutedScanState *state);
+static void error_primary_unreachable(RoutedScanState *state) pg_attribute_noreturn();
 static void start_local(RoutedScanState *state, int eflags);
 static void enforce_local(RoutedScanState *state);
 static TupleTableSlot *next_local(RoutedScanState *state);
@@ -112,6 +120,7 @@ create_state(CustomScan *scan)
 	state->local_plan = list_nth_node(PlannedStmt, scan->custom_private, ROUTED_PLAN_LOCAL);
 	state->sql = strVal(list_nth(scan->custom_private, ROUTED_PLAN_SQL));
 	state->param_types = list_nth(scan->custom_private, ROUTED_PLAN_PARAM_TYPES);
+	state->to_primary = boolVal(list_nth(scan->custom_private, ROUTED_PLAN_TO_PRIMARY));
 	return (Node *) state;
 }
 
@@ -127,9 +136,10 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	state->remote_context = AllocSetContextCreate(estate->es_query_cxt,
 												  "consistency routed scan",
 												  ALLOCSET_SMALL_SIZES);
-	state->level = level_name(level_current());
-	route_decide(&state->route);
+	route_decide(&state->route, enforce_declaration(), state->to_primary);
 	state->node_name = state->route.node_name;
+	if (state->to_primary)
+		state->waited_us = last_read_current()->waited_us;	/* in vain, here */
 
 	/* EXPLAIN shows the local plan in any case. */
 	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) || estate->es_instrument)
@@ -150,17 +160,22 @@ exec_scan(CustomScanState *node)
 	 * ones holds its snapshot meanwhile, and can't even be cancelled when
 	 * replay needs it to go.
 	 */
-	if (state->route.remote && state->remote == NULL && nesting_row_limit != 0)
+	if (state->route.remote && !state->route.to_primary && state->remote == NULL &&
+		nesting_row_limit != 0)
 	{
 		state->route.remote = false;
 		state->route.reason = "rows are fetched in portions";
 		state->node_name = NULL;
 	}
 
+	if (!state->route.remote && state->local_snapshot == NULL)
+		enforce_local(state);
 	if (state->route.remote)
 	{
 		if (state->remote != NULL || start_remote(state))
 			slot = next_remote(state);
+		if (!state->route.remote)
+			enforce_local(state);
 	}
 	if (!state->route.remote)
 		slot = next_local(state);
@@ -204,7 +219,9 @@ rescan(CustomScanState *node)
 		ExecReScan(state->local->planstate);
 	else
 	{
-		route_decide(&state->route);
+		Declaration declaration = state->route.declaration;
+
+		route_decide(&state->route, &declaration, state->to_primary);
 		state->node_name = state->route.node_name;
 	}
 }
@@ -213,12 +230,13 @@ static void
 explain_scan(CustomScanState *node, List *ancestors, ExplainState *es)
 {
 	RoutedScanState *state = (RoutedScanState *) node;
-	char		requirement[POSITION_REQUIREMENT_SIZE];
+	const Declaration *declaration = &state->route.declaration;
+	char		requirement[REQUIREMENT_TEXT_SIZE];
 
-	ExplainPropertyText("Level", state->level, es);
-	ExplainPropertyText("Requirement",
-						position_requirement_text(state->route.requirement.leader,
-												  state->route.requirement.position, requirement), es);
+	ExplainPropertyText("Level", level_name(declaration->level), es);
+	ExplainPropertyText("Policy", declaration_source_text(declaration->source,
+														  declaration->relation), es);
+	ExplainPropertyText("Requirement", requirement_text(&state->route.requirement, requirement), es);
 	ExplainPropertyText("Node", state->node_name ? state->node_name : "local", es);
 	ExplainPropertyText("Reason", state->route.reason, es);
 	if (es->analyze && state->waited_us > 0)
@@ -237,6 +255,8 @@ start_remote(RoutedScanState *state)
 	int			nparams;
 
 	state->remote_start = GetCurrentTimestamp();
+	if (state->route.to_primary && !state->route.requirement.leader)
+		begin_fallback(state);
 	params = collect_params(state, &nparams);
 	state->remote = routed_remote_start(&state->route, state->sql, params, nparams,
 										state->css.ss.ss_ScanTupleSlot->tts_tupleDescriptor,
@@ -290,7 +310,10 @@ next_remote(RoutedScanState *state)
 	TupleTableSlot *slot = state->css.ss.ss_ScanTupleSlot;
 	RemoteError error = {0};
 
-	if (routed_remote_next(state->remote, slot, &error))
+	bool		has_row = routed_remote_next(state->remote, slot, &error);
+
+	state->stale = routed_remote_is_stale(state->remote);
+	if (has_row)
 		return slot;
 
 	state->remote = NULL;
@@ -303,21 +326,59 @@ next_remote(RoutedScanState *state)
 	return NULL;
 }
 
-/* The other node failed, and nobody has seen a row: run the query here. */
+/*
+ * The other node failed, and nobody has seen a row: run the query here.  Unless
+ * this is the replica that couldn't serve it.
+ */
 static void
 fall_back(RoutedScanState *state, const RemoteError *error)
 {
-	state->route.reason = MemoryContextStrdup(state->css.ss.ps.state->es_query_cxt,
-											  psprintf("node \"%s\" failed: %s",
-													   state->node_name, error->message));
-	state->route.remote = false;
+	Route	   *route = &state->route;
+
+	if (route->to_primary && (state->to_primary || state->tried_here ||
+							  route->declaration.on_timeout != ON_TIMEOUT_STALE))
+		remote_error_raise(error, state->node_name);
+
+	route->reason = MemoryContextStrdup(state->css.ss.ps.state->es_query_cxt,
+										psprintf("node \"%s\" failed: %s",
+												 state->node_name, error->message));
+	route->remote = false;
+	route->unserved = !RecoveryInProgress();
 	state->node_name = NULL;
 	if (error->sqlstate == ERRCODE_CONSISTENCY_TIMEOUT)
-		node_state_saw_lag(state->route.node.slot, state->route.node.generation,
-						   (int64) state->route.wait_timeout_ms * 1000);
+		node_state_saw_lag(route->node.slot, route->node.generation,
+						   (int64) route->promise.wait_timeout_ms * 1000);
 	state->waited_us += GetCurrentTimestamp() - state->remote_start;
 	ereport(DEBUG1,
-			(errmsg_internal("consistency: %s", state->route.reason)));
+			(errmsg_internal("consistency: %s", route->reason)));
+}
+
+/* It counts among those that fell back to the primary, until the scan ends. */
+static void
+begin_fallback(RoutedScanState *state)
+{
+	MemoryContext old;
+
+	if (state->fallen_back)
+		return;
+	old = MemoryContextSwitchTo(state->css.ss.ps.state->es_query_cxt);
+	fallback_begin(TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+											   state->route.declaration.wait_timeout_ms));
+	MemoryContextSwitchTo(old);
+	state->fallen_back = true;
+}
+
+/* No replica could serve a read that should have left this primary. */
+static void
+handle_unserved(RoutedScanState *state)
+{
+	if (state->route.declaration.on_timeout == ON_TIMEOUT_ERROR)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONSISTENCY_TIMEOUT),
+				 errmsg("no replica could serve the read in time"),
+				 errdetail("%s.", state->route.reason),
+				 errhint("See the view consistency.nodes, or let such reads run at the primary with consistency.on_timeout = primary.")));
+	begin_fallback(state);
 }
 
 /*
@@ -350,13 +411,29 @@ enforce_local(RoutedScanState *state)
 	int64		waited_us;
 	Snapshot	snapshot;
 
+	if (state->to_primary)
+		error_primary_unreachable(state);
+	if (state->route.unserved)
+		handle_unserved(state);
+
 	/* No worker runs yet, and no snapshot can be taken in parallel mode. */
 	if (parallel)
 		ExitParallelMode();
-	snapshot = enforce_for_routed_scan(estate->es_snapshot, &waited_us);
+	snapshot = enforce_for_routed_scan(&state->route.declaration, estate->es_snapshot,
+									   !state->tried_here, &waited_us);
 	if (parallel)
 		EnterParallelMode();
 	state->waited_us += waited_us;
+
+	if (snapshot == NULL)
+	{
+		state->tried_here = true;
+		route_to_primary(&state->route);
+		state->node_name = state->route.node_name;
+		if (!state->route.remote)
+			error_primary_unreachable(state);
+		return;
+	}
 
 	/* One that was set up only to be shown may have the older snapshot. */
 	if (state->local && snapshot != estate->es_snapshot)
@@ -376,16 +453,24 @@ enforce_local(RoutedScanState *state)
 	session_observed_here();
 }
 
+/* This replica couldn't serve the read, and can't send it to the primary. */
+static void
+error_primary_unreachable(RoutedScanState *state)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CONSISTENCY_TIMEOUT),
+			 errmsg("this replica could not serve the read in time, and could not send it to the primary"),
+			 errdetail("%s.", state->route.reason),
+			 errhint("See the view consistency.nodes for the primary's state, or raise consistency.wait_timeout.")));
+}
+
 /* The next row of the local plan; NULL at the end. */
 static TupleTableSlot *
 next_local(RoutedScanState *state)
 {
-	EState	   *estate;
+	EState	   *estate = state->local->estate;
 	TupleTableSlot *slot;
 
-	if (state->local_snapshot == NULL)
-		enforce_local(state);
-	estate = state->local->estate;
 	estate->es_use_parallel_mode = state->css.ss.ps.state->es_use_parallel_mode;
 
 	ResetPerTupleExprContext(estate);
@@ -428,16 +513,20 @@ note_read(RoutedScanState *state)
 	if (state->node_name)
 	{
 		strlcpy(last_read->node, state->node_name, sizeof(last_read->node));
-		last_read->place = "routed";
+		last_read->place = state->stale ? "stale" :
+			state->route.to_primary ? "forwarded" : "routed";
 		last_read->position = session_context()->elsewhere;
 	}
 	else
 	{
 		last_read->node[0] = '\0';
-		last_read->place = state->waited_us >= LAST_READ_WAITED_US ? "waited" : "local";
+		if (strcmp(last_read->place, "stale") != 0)
+			last_read->place = state->waited_us >= LAST_READ_WAITED_US ? "waited" : "local";
 		last_read->position = session_context()->observed;
 	}
 	last_read->waited_us = state->waited_us;
+	if (state->node_name == NULL && strcmp(last_read->place, "stale") == 0)
+		return;					/* it has its reason */
 	strlcpy(last_read->reason_text, state->route.reason, sizeof(last_read->reason_text));
 	last_read->reason = last_read->reason_text;
 }

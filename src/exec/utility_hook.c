@@ -15,6 +15,7 @@
 #include "exec/enforce.h"
 #include "exec/nesting.h"
 #include "exec/utility_hook.h"
+#include "session/commits.h"
 #include "session/session.h"
 
 static ProcessUtility_hook_type prev_ProcessUtility = NULL;
@@ -23,7 +24,7 @@ static void consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryStri
 									   bool readOnlyTree, ProcessUtilityContext context,
 									   ParamListInfo params, QueryEnvironment *queryEnv,
 									   DestReceiver *dest, QueryCompletion *qc);
-static void before_utility(Node *statement);
+static void before_utility(const PlannedStmt *pstmt, const char *text);
 static bool explain_executes(ExplainStmt *statement);
 static void after_utility(Node *statement);
 static void refuse_alter_system(AlterSystemStmt *statement);
@@ -47,11 +48,17 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 	bool		outermost = nesting_depth == 0 && outer == T_Invalid &&
 	context != PROCESS_UTILITY_SUBCOMMAND && extension_is_created();
 
+	bool		commits_prepared = IsA(statement, TransactionStmt) &&
+	((TransactionStmt *) statement)->kind == TRANS_STMT_COMMIT_PREPARED;
+
 	if (IsA(statement, AlterSystemStmt))
 		refuse_alter_system((AlterSystemStmt *) statement);
 
 	if (outermost)
-		before_utility(statement);
+		before_utility(pstmt, queryString);
+
+	if (commits_prepared)
+		commits_begin_unknown();
 
 	if (outer == T_Invalid)
 		nesting_utility = (IsA(statement, CopyStmt) && ((CopyStmt *) statement)->is_from) ?
@@ -68,6 +75,8 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 	PG_FINALLY();
 	{
 		nesting_utility = outer;
+		if (commits_prepared)
+			commits_end_unknown();
 	}
 	PG_END_TRY();
 
@@ -77,13 +86,15 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 }
 
 static void
-before_utility(Node *statement)
+before_utility(const PlannedStmt *pstmt, const char *text)
 {
+	Node	   *statement = pstmt->utilityStmt;
+
 	switch (nodeTag(statement))
 	{
 		case T_ExplainStmt:
 			if (explain_executes((ExplainStmt *) statement))
-				enforce_before_utility();
+				enforce_before_utility(text, pstmt->stmt_location, pstmt->stmt_len);
 			break;
 		case T_CopyStmt:
 		case T_DeclareCursorStmt:
@@ -91,11 +102,11 @@ before_utility(Node *statement)
 		case T_CreateTableAsStmt:
 		case T_RefreshMatViewStmt:
 		case T_DoStmt:
-			enforce_before_utility();
+			enforce_before_utility(text, pstmt->stmt_location, pstmt->stmt_len);
 			break;
 		case T_CallStmt:
 			if (!enforce_is_wait_for(((CallStmt *) statement)->funcexpr->funcid))
-				enforce_before_utility();
+				enforce_before_utility(text, pstmt->stmt_location, pstmt->stmt_len);
 			break;
 		case T_TransactionStmt:
 			if (((TransactionStmt *) statement)->kind == TRANS_STMT_COMMIT_PREPARED)

@@ -23,7 +23,6 @@
 #include "storage/fd.h"
 
 #include "core/guc.h"
-#include "node/node_lag.h"
 #include "node/node_link.h"
 
 #define CONNECT_LIMIT_US	(5 * 1000000L)	/* unless connect_timeout says
@@ -41,9 +40,6 @@
 
 bool		node_link_sockets_changed = true;
 
-/* what the primary had when, from its heartbeats */
-static NodeLagHistory lag_history;
-
 static int64 interval_us(void);
 static void set_wants(NodeLink *link, uint32 wants);
 static void close_link(NodeLink *link);
@@ -56,7 +52,7 @@ static void connected(NodeLink *link, int64 now);
 static void ask(NodeLink *link, int64 now);
 static bool flush(NodeLink *link, int64 now);
 static void read_answer(NodeLink *link, int64 now);
-static const char *accept_answer(NodeLink *link, int64 now, const PGresult *result);
+static const char *accept_answer(NodeLink *link, const PGresult *result);
 static void ignore_notice(void *arg, const char *message);
 
 /* Begin to watch the node that is in this slot now. */
@@ -120,6 +116,20 @@ node_link_run(NodeLink *link, int64 now)
 			fail(link, now, "no answer to the heartbeat in time");
 			break;
 	}
+}
+
+/*
+ * An answer of the primary to a heartbeat sent at wanted_us or later is
+ * wanted.  Ask, if this may be the primary and can be asked now.  It can't
+ * while it owes an answer (call again then), nor without a connection: each
+ * new one begins with a heartbeat.
+ */
+void
+node_link_want(NodeLink *link, int64 wanted_us)
+{
+	if (link->phase == LINK_IDLE && link->role != NODE_REPLICA &&
+		link->asked_us < wanted_us)
+		ask(link, node_clock_us());
 }
 
 /* The socket is ready for what we wanted. */
@@ -392,7 +402,7 @@ read_answer(NodeLink *link, int64 now)
 			link->phase = LINK_IDLE;
 			return;
 		}
-		problem = accept_answer(link, now, result);
+		problem = accept_answer(link, result);
 		if (problem)
 		{
 			fail(link, now, problem);
@@ -408,7 +418,7 @@ read_answer(NodeLink *link, int64 now)
  * wrong with it (valid as long as the result).
  */
 static const char *
-accept_answer(NodeLink *link, int64 now, const PGresult *result)
+accept_answer(NodeLink *link, const PGresult *result)
 {
 	NodeHeartbeat heartbeat;
 	uint32		hi,
@@ -427,21 +437,13 @@ accept_answer(NodeLink *link, int64 now, const PGresult *result)
 	heartbeat.role = PQgetvalue(result, 0, 2)[0] == 't' ? NODE_REPLICA : NODE_PRIMARY;
 	heartbeat.position.tli = strtoul(PQgetvalue(result, 0, 3), NULL, 10);
 	heartbeat.position.lsn = ((uint64) hi) << 32 | lo;
+	heartbeat.asked_us = link->asked_us;
 	heartbeat.first = link->first;
-
-	if (heartbeat.role == NODE_PRIMARY)
-	{
-		/* it had at least this much when it was asked */
-		node_lag_add(&lag_history, link->asked_us, heartbeat.position);
-		heartbeat.lag_us = 0;
-	}
-	else
-		heartbeat.lag_us = node_lag_of(&lag_history, heartbeat.position, now);
-
 	node_table_heartbeat(link->slot, link->generation, &heartbeat);
 	if (link->first)
 		log_state(link, "up", NULL);
 	link->first = false;
+	link->role = heartbeat.role;
 	link->failures = 0;
 	return NULL;
 }

@@ -33,6 +33,7 @@ typedef struct NodeLink
 	int64		due_us;			/* when closed */
 	int64		deadline_us;	/* when connecting or asked */
 	int64		asked_us;		/* when the last heartbeat was sent */
+	NodeRole	role;			/* in the last answer */
 	bool		first;			/* no heartbeat came back on this connection
 								 * yet */
 	uint32		failures;		/* since the last good heartbeat */
@@ -47,6 +48,7 @@ extern void node_link_start(NodeLink *link, int slot, uint32 generation);
 extern void node_link_stop(NodeLink *link);
 extern int64 node_link_next(const NodeLink *link);
 extern void node_link_run(NodeLink *link, int64 now);
+extern void node_link_want(NodeLink *link, int64 wanted_us);
 extern void node_link_socket_ready(NodeLink *link, int64 now);
 
 #endif							/* CONSISTENCY_NODE_LINK_H */

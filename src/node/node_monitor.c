@@ -26,6 +26,7 @@
 #include "core/compat.h"
 #include "core/guc.h"
 #include "core/wait_event.h"
+#include "node/node_freshness.h"
 #include "node/node_link.h"
 #include "node/node_monitor.h"
 #include "node/node_reader.h"
@@ -35,6 +36,7 @@
 
 static NodeLink links[NODE_STATE_MAX_NODES];	/* by slot */
 static WaitEventSet *wait_set = NULL;
+static int64 own_sample_us = 0; /* when to take down our own position */
 
 static void end_monitor(int code, Datum arg);
 static void monitor_pass(MemoryContext context);
@@ -42,6 +44,8 @@ static void reload_config(void);
 static void follow_promotion(void);
 static void follow_table(void);
 static void follow_slot(int slot);
+static bool watches_any(void);
+static void follow_freshness(void);
 static void rebuild_wait_set(void);
 static long wait_time_ms(void);
 
@@ -122,6 +126,7 @@ monitor_pass(MemoryContext context)
 		reload_config();
 	follow_promotion();
 	follow_table();
+	follow_freshness();
 	node_reader_run(node_clock_us());
 	if (node_link_sockets_changed)
 		rebuild_wait_set();
@@ -208,6 +213,37 @@ follow_slot(int slot)
 		node_table_unmonitored(slot, generation);
 }
 
+/* Is there any node to watch? */
+static bool
+watches_any(void)
+{
+	for (int slot = 0; slot < NODE_STATE_MAX_NODES; slot++)
+	{
+		if (links[slot].phase != LINK_OFF)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Learn how far the primary is: from ourselves once per interval, if that is
+ * who we are, and from the others when somebody wants to know at once.
+ */
+static void
+follow_freshness(void)
+{
+	int64		now = node_clock_us();
+	int64		wanted_us = node_freshness_wanted();
+
+	if (now >= own_sample_us && watches_any())
+	{
+		node_freshness_sample_self();
+		own_sample_us = now + guc_monitor_interval * INT64CONST(1000);
+	}
+	for (int slot = 0; slot < NODE_STATE_MAX_NODES; slot++)
+		node_link_want(&links[slot], wanted_us);
+}
+
 /* Make a new set of what to wait for. */
 static void
 rebuild_wait_set(void)
@@ -236,6 +272,8 @@ wait_time_ms(void)
 
 	for (int slot = 0; slot < NODE_STATE_MAX_NODES; slot++)
 		next = Min(next, node_link_next(&links[slot]));
+	if (!RecoveryInProgress() && watches_any())
+		next = Min(next, own_sample_us);
 	next -= node_clock_us();
 	return next <= 0 ? 0 : (long) ((next + 999) / 1000);
 }

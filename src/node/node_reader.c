@@ -12,7 +12,9 @@
  *	 changes, and when a replica is promoted;
  * - one when it asks (node_watch.c, and the view consistency.nodes);
  * - those that declare nodes every RECHECK_US: at a replica DDL is replayed,
- *	 and there may have been no session to notice it.
+ *	 and there may have been no session to notice it;
+ * - all of them every SEARCH_US at a replica that knows no node yet, if it has
+ *	 replayed anything since: nobody else tells it of the first one.
  *
  * A database that is gone, or allows no connections, declares nothing.
  *
@@ -25,6 +27,8 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "access/xlog.h"
+#include "access/xlogrecovery.h"
 #include "catalog/pg_database.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -42,6 +46,7 @@
 #include "node/node_table.h"
 
 #define RECHECK_US		(60 * INT64CONST(1000000))
+#define SEARCH_US		(10 * INT64CONST(1000000))
 #define RETRY_US		INT64CONST(1000000) /* no worker could be started */
 #define MAX_RUN_US		(60 * INT64CONST(1000000))	/* a reader hangs */
 
@@ -55,6 +60,7 @@ static int64 recheck_us = 0;	/* when to read databases again */
 
 static void add_pending(List *dbids);
 static void collect_requests(int64 now);
+static void recheck(int64 now);
 static bool reader_runs(int64 now);
 static List *list_databases(void);
 static bool launch_reader(Oid dbid);
@@ -134,9 +140,26 @@ collect_requests(int64 now)
 	all_pending |= all;
 
 	if (now >= recheck_us)
+		recheck(now);
+}
+
+/* Nobody may have noticed that a database declares something else now. */
+static void
+recheck(int64 now)
+{
+	static XLogRecPtr searched_at = InvalidXLogRecPtr;
+	List	   *databases = node_table_databases();
+
+	add_pending(databases);
+	recheck_us = now + RECHECK_US;
+
+	if (databases == NIL && guc_monitor_role[0] != '\0' && RecoveryInProgress())
 	{
-		add_pending(node_table_databases());
-		recheck_us = now + RECHECK_US;
+		XLogRecPtr	replayed = GetXLogReplayRecPtr(NULL);
+
+		all_pending |= replayed != searched_at;
+		searched_at = replayed;
+		recheck_us = now + SEARCH_US;
 	}
 }
 

@@ -12,7 +12,9 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "miscadmin.h"
+#include "portability/instr_time.h"
 
 #include "core/shmem.h"
 #include "node/node_table.h"
@@ -24,13 +26,15 @@ NodeTable  *node_table = NULL;
 
 static void setup_table(void *segment);
 static bool find_other_node(void);
+static const SharedServer *our_server(int i);
+static NodeInfo node_info(const SharedServer *server);
 static void add_load(int slot, uint32 generation, int delta);
 
 /* Ask for the shared table.  Only while the library is being preloaded. */
 void
 node_state_init(void)
 {
-	shmem_register("consistency nodes", sizeof(NodeTable),
+	shmem_register("consistency nodes", sizeof(NodeTable), 0,
 				   (void **) &node_table, setup_table);
 }
 
@@ -44,6 +48,8 @@ setup_table(void *segment)
 	LWLockRegisterTranche(table->tranche, "consistency nodes");
 	LWLockInitialize(&table->lock, table->tranche);
 	pg_atomic_init_u32(&table->generation, 1);
+	ConditionVariableInit(&table->answered);
+	table->wanted_us = PG_INT64_MIN;
 	for (int i = 0; i < NODE_STATE_MAX_NODES; i++)
 		pg_atomic_init_u64(&table->nodes[i].load, 0);
 
@@ -51,6 +57,19 @@ setup_table(void *segment)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate a random instance id")));
+}
+
+/*
+ * Microseconds of a clock that never goes back and that all processes of
+ * this machine share.
+ */
+int64
+node_clock_us(void)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	return (int64) INSTR_TIME_GET_MICROSEC(now);
 }
 
 /*
@@ -86,14 +105,48 @@ find_other_node(void)
 {
 	for (int i = 0; i < NODE_STATE_MAX_SERVERS; i++)
 	{
-		const SharedServer *server = &node_table->servers[i];
+		const SharedServer *server = our_server(i);
 
-		if (OidIsValid(server->dbid) && server->dbid == MyDatabaseId &&
-			server->slot >= 0 && server->conninfo[0] != '\0' &&
+		if (server && server->conninfo[0] != '\0' &&
 			!node_table->nodes[server->slot].self)
 			return true;
 	}
 	return false;
+}
+
+/*
+ * The i-th server in the table, if it declares a node in this database;
+ * otherwise NULL.  Under lock.
+ */
+static const SharedServer *
+our_server(int i)
+{
+	const SharedServer *server = &node_table->servers[i];
+
+	if (!OidIsValid(server->dbid) || server->dbid != MyDatabaseId || server->slot < 0)
+		return NULL;
+	return server;
+}
+
+/* What is known of the node that a server declares.  Under lock. */
+static NodeInfo
+node_info(const SharedServer *server)
+{
+	SharedNode *node = &node_table->nodes[server->slot];
+
+	return (NodeInfo)
+	{
+		.serverid = server->serverid,
+			.slot = server->slot,
+			.generation = node->generation,
+			.self = node->self,
+			.health = node->health,
+			.role = node->role,
+			.position = node->position,
+			.lag_us = node->lag_us,
+			.heartbeat_us = node->heartbeat_us,
+			.load = (int) LOAD_STATEMENTS(pg_atomic_read_u64(&node->load)),
+	};
 }
 
 /*
@@ -113,29 +166,105 @@ node_state_snapshot(NodeInfo *nodes, int max)
 	LWLockAcquire(&node_table->lock, LW_SHARED);
 	for (int i = 0; i < NODE_STATE_MAX_SERVERS && n < max; i++)
 	{
-		const SharedServer *server = &node_table->servers[i];
-		SharedNode *node;
+		const SharedServer *server = our_server(i);
 
-		if (!OidIsValid(server->dbid) || server->dbid != MyDatabaseId ||
-			server->slot < 0)
-			continue;
-
-		node = &node_table->nodes[server->slot];
-		nodes[n++] = (NodeInfo)
-		{
-			.serverid = server->serverid,
-				.slot = server->slot,
-				.generation = node->generation,
-				.self = node->self,
-				.health = node->health,
-				.role = node->role,
-				.position = node->position,
-				.lag_us = node->lag_us,
-				.load = (int) LOAD_STATEMENTS(pg_atomic_read_u64(&node->load)),
-		};
+		if (server)
+			nodes[n++] = node_info(server);
 	}
 	LWLockRelease(&node_table->lock);
 	return n;
+}
+
+/*
+ * node_state_primary
+ *		The other node that is the primary, as far as we know.
+ *
+ * It must be up, declared in this database, and on the highest timeline that
+ * anybody is on: one on a lower timeline was replaced.  False if there is
+ * none.
+ */
+bool
+node_state_primary(NodeInfo *node)
+{
+	bool		found = false;
+
+	if (node_table == NULL)
+		return false;
+
+	LWLockAcquire(&node_table->lock, LW_SHARED);
+	for (int i = 0; i < NODE_STATE_MAX_SERVERS && !found; i++)
+	{
+		const SharedServer *server = our_server(i);
+
+		if (server == NULL)
+			continue;
+		*node = node_info(server);
+		found = !node->self && node->health == NODE_UP && node->role == NODE_PRIMARY &&
+			node->position.tli >= node_table->history.timeline;
+	}
+	LWLockRelease(&node_table->lock);
+	return found;
+}
+
+/*
+ * node_state_primary_declared
+ *		Does this database declare another node that could be the primary, so
+ *		that waiting for its answer makes sense?
+ */
+bool
+node_state_primary_declared(void)
+{
+	bool		found = false;
+
+	if (node_table == NULL)
+		return false;
+
+	LWLockAcquire(&node_table->lock, LW_SHARED);
+	for (int i = 0; i < NODE_STATE_MAX_SERVERS && !found; i++)
+	{
+		const SharedServer *server = our_server(i);
+
+		if (server && server->conninfo[0] != '\0')
+		{
+			const SharedNode *node = &node_table->nodes[server->slot];
+
+			found = !node->self && node->role != NODE_REPLICA;
+		}
+	}
+	LWLockRelease(&node_table->lock);
+	return found;
+}
+
+/*
+ * node_state_deposed
+ *		Have we, a primary, been replaced: is another node of the cluster known
+ *		to be the primary of a newer timeline?  *newer is how far that one is.
+ *
+ * Called often: a comparison, unless somebody is on a newer timeline.
+ */
+bool
+node_state_deposed(Position *newer)
+{
+	TimeLineID	ours;
+
+	*newer = POSITION_NONE;
+	if (node_table == NULL || RecoveryInProgress())
+		return false;
+	ours = GetWALInsertionTimeLine();
+	if (likely(*(volatile TimeLineID *) &node_table->history.timeline <= ours))
+		return false;
+
+	LWLockAcquire(&node_table->lock, LW_SHARED);
+	for (int i = 0; i < NODE_STATE_MAX_NODES; i++)
+	{
+		const SharedNode *node = &node_table->nodes[i];
+
+		if (node->used && !node->self && node->role == NODE_PRIMARY &&
+			node->position.tli > ours)
+			*newer = position_max(*newer, node->position);
+	}
+	LWLockRelease(&node_table->lock);
+	return position_is_set(*newer);
 }
 
 /*
@@ -217,7 +346,11 @@ node_state_saw_position(int slot, uint32 generation, Position position)
 
 	LWLockAcquire(&node_table->lock, LW_EXCLUSIVE);
 	if (node->used && node->generation == generation)
+	{
 		node->position = position_max(node->position, position);
+		if (position.tli > node_table->history.timeline)
+			node_lag_set_timeline(&node_table->history, position.tli);
+	}
 	LWLockRelease(&node_table->lock);
 }
 

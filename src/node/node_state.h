@@ -45,18 +45,24 @@ typedef struct NodeInfo
 	bool		self;			/* the server that we are */
 	NodeHealth	health;
 	NodeRole	role;
-	Position	position;		/* replayed (replica) or flushed (primary): a
-								 * lower bound */
+	Position	position;		/* replayed (replica): a lower bound; or
+								 * committed up to (primary) */
 	int64		lag_us;			/* how far replay was behind, microseconds;
 								 * -1: unknown */
+	int64		heartbeat_us;	/* node_clock_us() when its last good answer
+								 * came in; 0: none did */
 	int			load;			/* statements that this server has routed
 								 * there now */
 } NodeInfo;
 
 extern void node_state_init(void);
+extern int64 node_clock_us(void);
 
 extern bool node_state_routable(void);
 extern int	node_state_snapshot(NodeInfo *nodes, int max);
+extern bool node_state_primary(NodeInfo *node);
+extern bool node_state_primary_declared(void);
+extern bool node_state_deposed(Position *newer);
 extern bool node_state_is_down(int slot, uint32 generation);
 extern void node_state_begin_statement(int slot, uint32 generation);
 extern void node_state_end_statement(int slot, uint32 generation);

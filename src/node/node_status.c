@@ -21,6 +21,7 @@
 #include "core/errors.h"
 #include "node/node_catalog.h"
 #include "node/node_table.h"
+#include "session/commit_position.h"
 
 #define STATUS_COLUMNS	7
 #define NODES_COLUMNS	13
@@ -49,6 +50,9 @@ PG_FUNCTION_INFO_V1(consistency_nodes);
  * consistency.node_status()
  *		Who and where in the WAL this server is: the answer to a heartbeat, and
  *		to a router that wants to know whom it talks to.
+ *
+ * The position is what a replica has replayed at least; and what every commit
+ * that a primary has acknowledged is in at most, asynchronous ones among them.
  */
 Datum
 consistency_node_status(PG_FUNCTION_ARGS)
@@ -67,10 +71,7 @@ consistency_node_status(PG_FUNCTION_ARGS)
 	if (in_recovery)
 		position.lsn = GetXLogReplayRecPtr(&position.tli);
 	else
-	{
-		position.lsn = GetFlushRecPtr(NULL);
-		position.tli = GetWALInsertionTimeLine();
-	}
+		position = commit_position_bound();
 
 	values[0] = Int64GetDatum((int64) node_table->instance);
 	values[1] = CStringGetTextDatum(psprintf(UINT64_FORMAT, GetSystemIdentifier()));

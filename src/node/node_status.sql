@@ -50,7 +50,7 @@ COMMENT ON COLUMN consistency.nodes.timeline IS 'timeline that its position is o
 COMMENT ON COLUMN consistency.nodes.state IS 'up, down or unknown (no heartbeat came back yet)';
 COMMENT ON COLUMN consistency.nodes.role IS 'primary, replica or unknown';
 COMMENT ON COLUMN consistency.nodes.this IS 'is it the server that you are connected to?';
-COMMENT ON COLUMN consistency.nodes."position" IS 'position that it is known to have replayed (replica) or flushed (primary)';
+COMMENT ON COLUMN consistency.nodes."position" IS 'position that it is known to have replayed (replica) or to have committed up to (primary)';
 COMMENT ON COLUMN consistency.nodes.lag_bytes IS 'bytes behind the last known position of the primary';
 COMMENT ON COLUMN consistency.nodes.lag IS 'age of what a replica has not replayed';
 COMMENT ON COLUMN consistency.nodes.heartbeat_age IS 'time since its last answer';

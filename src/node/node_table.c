@@ -7,7 +7,8 @@
  */
 #include "postgres.h"
 
-#include "portability/instr_time.h"
+#include "access/xlog.h"
+#include "access/xlogrecovery.h"
 
 #include "node/node_table.h"
 
@@ -18,19 +19,6 @@ static int	use_node(const char *host, const char *port);
 static void free_unused_nodes(void);
 static void bump_generation(void);
 static bool starts_secret(const char *text);
-
-/*
- * Microseconds of a clock that never goes back and that all processes of
- * this machine share.
- */
-int64
-node_clock_us(void)
-{
-	instr_time	now;
-
-	INSTR_TIME_SET_CURRENT(now);
-	return (int64) INSTR_TIME_GET_MICROSEC(now);
-}
 
 /*
  * node_table_set_error
@@ -300,6 +288,31 @@ node_table_detach_monitor(void)
 }
 
 /*
+ * node_table_follow_timeline
+ *		Tell the history the highest timeline that anybody is on, ourselves
+ *		among them.  Under lock.
+ */
+void
+node_table_follow_timeline(void)
+{
+	TimeLineID	highest;
+
+	if (RecoveryInProgress())
+		(void) GetXLogReplayRecPtr(&highest);
+	else
+		highest = GetWALInsertionTimeLine();
+
+	for (int i = 0; i < NODE_STATE_MAX_NODES; i++)
+	{
+		const SharedNode *node = &node_table->nodes[i];
+
+		if (node->used)
+			highest = Max(highest, node->position.tli);
+	}
+	node_lag_set_timeline(&node_table->history, highest);
+}
+
+/*
  * node_table_heartbeat
  *		A node answered in time: write what it said.
  */
@@ -307,6 +320,8 @@ void
 node_table_heartbeat(int slot, uint32 generation, const NodeHeartbeat *heartbeat)
 {
 	SharedNode *node = &node_table->nodes[slot];
+	int64		now = node_clock_us();
+	bool		news = false;
 
 	LWLockAcquire(&node_table->lock, LW_EXCLUSIVE);
 	if (node->used && node->generation == generation)
@@ -325,11 +340,22 @@ node_table_heartbeat(int slot, uint32 generation, const NodeHeartbeat *heartbeat
 		 */
 		node->position = heartbeat->first ? heartbeat->position :
 			position_max(node->position, heartbeat->position);
-		node->lag_us = heartbeat->lag_us;
-		node->heartbeat_us = node_clock_us();
+		node_table_follow_timeline();
+		if (heartbeat->role == NODE_PRIMARY)
+		{
+			news = node_lag_add(&node_table->history, heartbeat->asked_us,
+								heartbeat->position);
+			node->lag_us = 0;
+		}
+		else
+			node->lag_us = node_lag_of(&node_table->history, heartbeat->position, now);
+		node->heartbeat_us = now;
 		node->error[0] = '\0';
 	}
 	LWLockRelease(&node_table->lock);
+
+	if (news)
+		ConditionVariableBroadcast(&node_table->answered);
 }
 
 /* Nobody watches this node any more: what was known of its health is old. */

@@ -16,9 +16,11 @@
 
 #include "nodes/pg_list.h"
 #include "port/atomics.h"
+#include "storage/condition_variable.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
 
+#include "node/node_lag.h"
 #include "node/node_state.h"
 
 #define NODE_HOST_SIZE		256
@@ -37,7 +39,8 @@ typedef struct SharedNode
 	bool		self;			/* answered with our own instance id */
 	NodeHealth	health;
 	NodeRole	role;			/* in the last heartbeat */
-	Position	position;		/* a lower bound */
+	Position	position;		/* replayed (replica): a lower bound; or
+								 * committed up to (primary) */
 	int64		lag_us;			/* replay lag, microseconds; -1: unknown */
 	int64		heartbeat_us;	/* node_clock_us() of the last good one; 0:
 								 * none */
@@ -76,11 +79,16 @@ typedef struct NodeTable
 	 */
 	pg_atomic_uint32 generation;
 
-	/* The rest: lock. */
+	ConditionVariable answered; /* news in the history */
+
+	/* The rest: lock.  (history.timeline is looked at without it, too.) */
 	Latch	   *monitor;		/* of the monitor, while it runs */
 	int			nrequests;		/* databases to be read again */
 	bool		request_all;	/* they didn't fit */
 	Oid			requests[NODE_MAX_REQUESTS];
+	int64		wanted_us;		/* a primary's answer of then or later is
+								 * wanted; PG_INT64_MIN: none was yet */
+	NodeLagHistory history;		/* what the primary had when */
 	SharedNode	nodes[NODE_STATE_MAX_NODES];
 	SharedServer servers[NODE_STATE_MAX_SERVERS];
 } NodeTable;
@@ -102,15 +110,13 @@ typedef struct NodeHeartbeat
 	bool		self;
 	NodeRole	role;
 	Position	position;
-	int64		lag_us;			/* -1: unknown */
+	int64		asked_us;		/* node_clock_us() when it was sent */
 	bool		first;			/* of this connection: the position may be
 								 * lower */
 } NodeHeartbeat;
 
 /* NULL where the library wasn't preloaded */
 extern NodeTable *node_table;
-
-extern int64 node_clock_us(void);
 
 extern void node_table_set_error(char *error, const char *message);
 extern void node_table_attach_monitor(Latch *latch);
@@ -119,6 +125,7 @@ extern void node_table_declare(Oid dbid, const NodeDeclaration *declared, int nd
 extern List *node_table_databases(void);
 extern void node_table_request(Oid dbid);
 extern List *node_table_take_requests(bool *all);
+extern void node_table_follow_timeline(void);
 extern void node_table_heartbeat(int slot, uint32 generation, const NodeHeartbeat *heartbeat);
 extern void node_table_unmonitored(int slot, uint32 generation);
 extern uint32 node_table_node(int slot);

@@ -24,7 +24,7 @@
 /*
  * First statements on a new connection.  The check interval bounds how long a
  * statement goes on over there after we have closed the connection.  Timeouts
- * are the local server's business.
+ * are the local server's business, and what was sent there isn't sent on.
  */
 #define SETUP_SQL \
 	"SET client_connection_check_interval = '500ms';" \
@@ -32,6 +32,7 @@
 	"SET idle_session_timeout = 0;" \
 	"SET default_transaction_isolation = 'read committed';" \
 	"SET consistency.report_token = on;" \
+	"SET consistency.routing = off;" \
 	"SELECT system_identifier, database FROM consistency.node_status()"
 
 /* connecting to a node that is up takes less, milliseconds */
@@ -143,6 +144,7 @@ connection_open(Oid serverid, Oid userid, const RemoteConnectionTarget *target,
 	conn = connect_to(target, deadline, error);
 	if (conn == NULL)
 		return NULL;
+	PQsetNoticeReceiver(conn, pass_notice_on, connection);
 	PG_TRY();
 	{
 		if (!check_login(conn, userid, target, error) ||
@@ -284,7 +286,6 @@ connect_to(const RemoteConnectionTarget *target, TimestampTz deadline, RemoteErr
 		PQfinish(conn);
 		return NULL;
 	}
-	PQsetNoticeReceiver(conn, pass_notice_on, NULL);
 	return conn;
 }
 
@@ -455,6 +456,10 @@ is_this_database(const PGresult *result, RemoteError *error)
 static void
 pass_notice_on(void *arg, const PGresult *result)
 {
+	RemoteConnection *connection = arg;
+
+	if (remote_error_is_stale_warning(result))
+		connection->stale_answer = true;
 	remote_error_pass_notice_on(result);
 }
 

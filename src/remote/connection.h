@@ -45,6 +45,7 @@ typedef struct RemoteConnection
 	uint32		mapping_hash;
 	StringInfoData settings;	/* what was sent there: name, 0, value, 0, ... */
 	uint64		settings_fingerprint;	/* hash of what these were made from */
+	bool		stale_answer;	/* the node warned that it answers stale */
 	Position	position;		/* the highest that the other side's session
 								 * knows of */
 	HTAB	   *statements;		/* prepared there, by text: remote_query.c */

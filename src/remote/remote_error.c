@@ -9,6 +9,7 @@
 
 #include "mb/pg_wchar.h"
 
+#include "core/errors.h"
 #include "remote/remote_error.h"
 
 static char *copy_line(const char *text);
@@ -65,6 +66,15 @@ remote_error_raise(const RemoteError *error, const char *node)
 			 error->hint ? errhint("%s", error->hint) : 0,
 			 error->context ? errcontext("%s", error->context) : 0,
 			 errcontext("read on node \"%s\"", node)));
+}
+
+/* Does a notice warn that the answer may be older than promised? */
+bool
+remote_error_is_stale_warning(const PGresult *result)
+{
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+	return sqlstate != NULL && strcmp(sqlstate, unpack_sql_state(ERRCODE_WARNING_STALE_ANSWER)) == 0;
 }
 
 /*

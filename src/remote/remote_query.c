@@ -172,7 +172,7 @@ remote_query_send_settings(RemoteQuery *query)
 	RemoteConnection *connection = query->connection;
 	RemoteSettingsChange change;
 
-	if (!remote_settings_change(connection, query->wait_timeout_ms, &change))
+	if (!remote_settings_change(connection, &query->promise, &change))
 		return true;			/* nothing to do */
 
 	if (!PQsendQueryParams(connection->conn, change.sql, change.nvalues, NULL,

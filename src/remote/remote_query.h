@@ -12,6 +12,7 @@
 
 #include "remote/connection.h"
 #include "remote/remote_error.h"
+#include "remote/remote_settings.h"
 
 /* What is sent */
 typedef struct RemoteQueryText
@@ -40,8 +41,7 @@ typedef struct RemoteRow
 typedef struct RemoteQuery
 {
 	RemoteConnection *connection;
-	int			wait_timeout_ms;	/* how long the node may wait for a
-									 * position */
+	RemotePromise promise;		/* what the node must keep */
 	RemoteError error;			/* why there is no row, when that is an error */
 	bool		(*abandon) (void *arg); /* asked now and then while waiting:
 										 * give up? */

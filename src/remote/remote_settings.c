@@ -29,10 +29,10 @@
 /* Carried over always: they change what a query returns. */
 static const char *const answer_settings[] = {
 	"DateStyle", "IntervalStyle", "TimeZone", "array_nulls", "backslash_quote",
-	"bytea_output", "client_encoding", "consistency", "consistency.default_level",
-	"default_text_search_config", "extra_float_digits", "lc_monetary", "lc_numeric",
-	"lc_time", "row_security", "search_path", "standard_conforming_strings",
-	"timezone_abbreviations", "transform_null_equals", "xmlbinary", "xmloption",
+	"bytea_output", "client_encoding", "default_text_search_config",
+	"extra_float_digits", "lc_monetary", "lc_numeric", "lc_time", "row_security",
+	"search_path", "standard_conforming_strings", "timezone_abbreviations",
+	"transform_null_equals", "xmlbinary", "xmloption",
 };
 
 /* Never carried over: they belong to the connection or the transaction. */
@@ -46,7 +46,8 @@ static const char *const own_settings[] = {
 	"transaction_read_only", "transaction_timeout",
 };
 
-static uint64 settings_fingerprint(int wait_timeout_ms);
+static uint64 settings_fingerprint(const RemotePromise *promise);
+static void add_promise(StringInfo settings, const RemotePromise *promise);
 static uint64 setting_hash(const struct config_generic *setting);
 static void collect_settings(StringInfo settings);
 static bool carried_over(const struct config_generic *setting);
@@ -59,21 +60,20 @@ static bool listed(const char *name, const char *const *list, int length);
 
 /*
  * remote_settings_change
- *		What must be sent so that the other side has our settings, and the
- *		given consistency.wait_timeout?  False: nothing.
+ *		What must be sent so that the other side has our settings, and those
+ *		that say the promise?  False: nothing.
  *
  * The connection takes note of it as sent.  Values are palloc'd.
  */
 bool
-remote_settings_change(RemoteConnection *connection, int wait_timeout_ms,
+remote_settings_change(RemoteConnection *connection, const RemotePromise *promise,
 					   RemoteSettingsChange *change)
 {
 	StringInfoData wanted;
 	StringInfoData sql;
 	StringInfo	had = &connection->settings;
 	int			encoding = PQclientEncoding(connection->conn);	/* still the old one */
-
-	uint64		fingerprint = settings_fingerprint(wait_timeout_ms);
+	uint64		fingerprint = settings_fingerprint(promise);
 
 	/* The same as last time?  That is how it mostly is. */
 	if (had->len > 0 && connection->settings_fingerprint == fingerprint)
@@ -82,7 +82,7 @@ remote_settings_change(RemoteConnection *connection, int wait_timeout_ms,
 
 	initStringInfo(&wanted);
 	collect_settings(&wanted);
-	appendStringInfo(&wanted, "consistency.wait_timeout%c%d%c", 0, wait_timeout_ms, 0);
+	add_promise(&wanted, promise);
 
 	initStringInfo(&sql);
 	change->nvalues = 0;
@@ -114,12 +114,17 @@ remote_settings_change(RemoteConnection *connection, int wait_timeout_ms,
  *		A hash of all that collect_settings() would collect, at less cost.
  */
 static uint64
-settings_fingerprint(int wait_timeout_ms)
+settings_fingerprint(const RemotePromise *promise)
 {
 	static struct config_generic *answers[lengthof(answer_settings)];
 	int			num;
 	struct config_generic **all = compat_guc_variables(&num);
-	uint64		hash = wait_timeout_ms;
+	uint64		hash = hash_bytes_extended((const unsigned char *) promise->level,
+										   strlen(promise->level), 0);
+
+	hash = hash_combine64(hash, (uint64) promise->on_timeout[0] << 1 | promise->keeps_session);
+	hash = hash_combine64(hash, (uint64) promise->max_staleness_ms << 32 | (uint32) promise->max_lag);
+	hash = hash_combine64(hash, promise->wait_timeout_ms);
 
 	/* Settings never move: those of the server and ours are defined for good. */
 	if (answers[0] == NULL)
@@ -193,6 +198,19 @@ collect_settings(StringInfo settings)
 	}
 	for (int i = 0; i < lengthof(answer_settings); i++)
 		add_setting(settings, answer_settings[i], NULL);
+}
+
+/* Append the settings that say what the statement is promised. */
+static void
+add_promise(StringInfo settings, const RemotePromise *promise)
+{
+	appendStringInfo(settings, "consistency%c%s%c", 0, promise->level, 0);
+	appendStringInfo(settings, "consistency.bounded_keeps_session%c%s%c", 0,
+					 promise->keeps_session ? "on" : "off", 0);
+	appendStringInfo(settings, "consistency.max_staleness%c%d%c", 0, promise->max_staleness_ms, 0);
+	appendStringInfo(settings, "consistency.max_lag%c%d%c", 0, promise->max_lag, 0);
+	appendStringInfo(settings, "consistency.on_timeout%c%s%c", 0, promise->on_timeout, 0);
+	appendStringInfo(settings, "consistency.wait_timeout%c%d%c", 0, promise->wait_timeout_ms, 0);
 }
 
 /*

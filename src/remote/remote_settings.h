@@ -18,7 +18,18 @@ typedef struct RemoteSettingsChange
 	char	  **values;
 } RemoteSettingsChange;
 
-extern bool remote_settings_change(RemoteConnection *connection, int wait_timeout_ms,
+/* What the statement is promised; the other side's settings say it */
+typedef struct RemotePromise
+{
+	const char *level;
+	bool		keeps_session;	/* "bounded" keeps "session" as well */
+	int			max_staleness_ms;	/* -1: no bound */
+	int			max_lag;		/* bytes; -1: no bound */
+	const char *on_timeout;
+	int			wait_timeout_ms;
+} RemotePromise;
+
+extern bool remote_settings_change(RemoteConnection *connection, const RemotePromise *promise,
 								   RemoteSettingsChange *change);
 
 #endif							/* CONSISTENCY_REMOTE_SETTINGS_H */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * requirement.c
- *	  What a level demands of the node that runs a read.
+ *	  What a promise demands of the node that runs a read.
  *
  * A token that was handed in counts for "session" already, not only for the
  * levels above it: who sets consistency.token goes on with a session that
@@ -13,21 +13,60 @@
 
 #include "requirement/requirement.h"
 
-/* What a read at this level and in this context demands. */
+/* What a read that is promised this demands in this context. */
 Requirement
-requirement_of(ConsistencyLevel level, const SessionContext *context)
+requirement_of(const Declaration *declaration, const SessionContext *context)
 {
-	Requirement requirement = {0};
+	Requirement requirement = {
+		.leader = declaration->leader,
+		.any_health = declaration->level == LEVEL_WEAK,
+		.prefix = declaration->prefix,
+		.max_staleness_ms = declaration->max_staleness_ms,
+		.max_lag = declaration->max_lag,
+	};
 
-	if (level <= LEVEL_EVENTUAL)
+	if (declaration->own_context)
 	{
-		requirement.any_health = (level == LEVEL_WEAK);
-		return requirement;
+		requirement.position = session_context_position(context);
+		if (!context->elsewhere_holds_here)
+			requirement.position_here = context->elsewhere;
 	}
-
-	requirement.leader = (level == LEVEL_LINEARIZABLE);
-	requirement.position = session_context_position(context);
-	if (!context->elsewhere_holds_here)
-		requirement.position_here = context->elsewhere;
 	return requirement;
+}
+
+/*
+ * Must the server do something before it may serve the read?  A primary never
+ * lags, and a replica's snapshots are prefixes of the log anyhow.
+ */
+bool
+requirement_is_pending(const Requirement *requirement, bool at_replica)
+{
+	return position_is_set(requirement->position_here) || requirement->leader ||
+		(at_replica ? requirement->max_staleness_ms >= 0 || requirement->max_lag >= 0 :
+		 requirement->prefix);
+}
+
+/* Write what is demanded into buf, return buf. */
+char *
+requirement_text(const Requirement *requirement, char *buf)
+{
+	char		position[POSITION_TEXT_SIZE];
+	int			n = 0;
+
+	buf[0] = '\0';
+	if (requirement->leader)
+		n += snprintf(buf + n, REQUIREMENT_TEXT_SIZE - n, ", the primary");
+	else if (position_is_set(requirement->position))
+		n += snprintf(buf + n, REQUIREMENT_TEXT_SIZE - n, ", position >= %s",
+					  position_text(requirement->position, position));
+	if (requirement->max_staleness_ms >= 0)
+		n += snprintf(buf + n, REQUIREMENT_TEXT_SIZE - n, ", staleness <= %d ms",
+					  requirement->max_staleness_ms);
+	if (requirement->max_lag >= 0)
+		n += snprintf(buf + n, REQUIREMENT_TEXT_SIZE - n, ", lag <= %d bytes",
+					  requirement->max_lag);
+	if (n == 0)
+		return strcpy(buf, "none");
+	memmove(buf, buf + 2, n - 1);	/* without the first comma */
+	return buf;
 }

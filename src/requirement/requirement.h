@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * requirement.h
- *	  What a level demands of the node that runs a read.
+ *	  What a promise demands of the node that runs a read.
  *
- * Pure: level and context in, requirement out.
+ * Pure: declaration and context in, requirement out.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,20 +11,30 @@
 #define CONSISTENCY_REQUIREMENT_H
 
 #include "core/position.h"
-#include "session/level.h"
+#include "session/declaration.h"
 #include "session/session.h"
 
 typedef struct Requirement
 {
 	bool		leader;			/* only the primary may serve it */
 	bool		any_health;		/* a node whose health is unknown will do */
+	bool		prefix;			/* the snapshot must be a prefix of the log */
 	Position	position;		/* what other nodes must show; none: anything
 								 * goes */
 	Position	position_here;	/* what this server must show and perhaps
 								 * doesn't; none: nothing. At a primary: its
 								 * snapshot must be behind the barrier. */
+	int			max_staleness_ms;	/* what it may miss must be younger; -1:
+									 * no bound */
+	int			max_lag;		/* bytes of WAL that it may miss; -1: no bound */
 } Requirement;
 
-extern Requirement requirement_of(ConsistencyLevel level, const SessionContext *context);
+extern Requirement requirement_of(const Declaration *declaration, const SessionContext *context);
+extern bool requirement_is_pending(const Requirement *requirement, bool at_replica);
+
+/* in words for people; buf holds REQUIREMENT_TEXT_SIZE bytes */
+#define REQUIREMENT_TEXT_SIZE 160
+
+extern char *requirement_text(const Requirement *requirement, char *buf);
 
 #endif							/* CONSISTENCY_REQUIREMENT_H */

@@ -10,7 +10,6 @@
 
 #include "core/position.h"
 
-extern void commit_position_init(void);
 
 extern Position commit_position_bound(void);
 

@@ -14,7 +14,7 @@
 #include "core/errors.h"
 #include "stats/last_read.h"
 
-#define LAST_READ_COLUMNS 7
+#define LAST_READ_COLUMNS 8
 
 /*
  * The statement that is running, and the one before it: the statement that
@@ -40,8 +40,9 @@ last_read_begin(void)
 	}
 	current->asks = false;
 	current->level = NULL;
-	current->leader = false;
-	current->required = POSITION_NONE;
+	current->source = DECLARED_BY_DEFAULT;
+	current->relation = InvalidOid;
+	memset(&current->requirement, 0, sizeof(current->requirement));
 	current->position = POSITION_NONE;
 	current->waited_us = 0;
 	current->place = "local";
@@ -59,7 +60,7 @@ last_read_current(void)
 
 /*
  * consistency.last_read() returns one row; no row if there was no statement
- *		level, requirement, node, position, waited, place, reason
+ *		level, policy, requirement, node, position, waited, place, reason
  */
 Datum
 consistency_last_read(PG_FUNCTION_ARGS)
@@ -68,7 +69,7 @@ consistency_last_read(PG_FUNCTION_ARGS)
 	Datum		values[LAST_READ_COLUMNS] = {0};
 	bool		nulls[LAST_READ_COLUMNS] = {0};
 	char		position[POSITION_TEXT_SIZE];
-	char		requirement[POSITION_REQUIREMENT_SIZE];
+	char		requirement[REQUIREMENT_TEXT_SIZE];
 	Interval   *waited;
 
 	errors_require_preload("consistency.last_read()");
@@ -81,19 +82,20 @@ consistency_last_read(PG_FUNCTION_ARGS)
 	waited->time = previous->waited_us;
 
 	values[0] = CStringGetTextDatum(previous->level);
-	values[1] = CStringGetTextDatum(position_requirement_text(previous->leader, previous->required,
-															  requirement));
+	values[1] = CStringGetTextDatum(declaration_source_text(previous->source,
+															previous->relation));
+	values[2] = CStringGetTextDatum(requirement_text(&previous->requirement, requirement));
 	if (previous->node[0])
-		values[2] = CStringGetTextDatum(previous->node);
-	else
-		nulls[2] = true;
-	if (position_is_set(previous->position))
-		values[3] = CStringGetTextDatum(position_text(previous->position, position));
+		values[3] = CStringGetTextDatum(previous->node);
 	else
 		nulls[3] = true;
-	values[4] = IntervalPGetDatum(waited);
-	values[5] = CStringGetTextDatum(previous->place);
-	values[6] = CStringGetTextDatum(previous->reason);
+	if (position_is_set(previous->position))
+		values[4] = CStringGetTextDatum(position_text(previous->position, position));
+	else
+		nulls[4] = true;
+	values[5] = IntervalPGetDatum(waited);
+	values[6] = CStringGetTextDatum(previous->place);
+	values[7] = CStringGetTextDatum(previous->reason);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	return (Datum) 0;
 }

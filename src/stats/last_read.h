@@ -11,6 +11,8 @@
 #include "datatype/timestamp.h"
 
 #include "core/position.h"
+#include "requirement/requirement.h"
+#include "session/declaration.h"
 
 /* less than that is no wait: the shortest nap is longer */
 #define LAST_READ_WAITED_US 1000
@@ -22,12 +24,14 @@
 typedef struct LastRead
 {
 	const char *level;			/* static; NULL: there was no statement */
-	bool		leader;			/* the level demands the primary */
-	Position	required;		/* or this position; none: nothing */
+	DeclarationSource source;	/* who asked for that level */
+	Oid			relation;		/* whose policy, if a policy did */
+	Requirement requirement;	/* what it came to */
 	Position	position;		/* what the read was known to run at, or
 								 * beyond */
 	int64		waited_us;		/* in the server that was asked, microseconds */
-	const char *place;			/* static: local, waited, routed */
+	const char *place;			/* static: local, waited, routed, forwarded,
+								 * stale */
 	const char *reason;			/* static, or reason_text */
 	char		reason_text[128];
 	char		node[64];		/* name of the server object, "" for this

@@ -2,6 +2,7 @@
 
 CREATE FUNCTION consistency.last_read(
     OUT level text,
+    OUT policy text,
     OUT requirement text,
     OUT node text,
     OUT "position" text,
@@ -11,4 +12,4 @@ CREATE FUNCTION consistency.last_read(
     RETURNS SETOF record
     LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 1
     AS 'MODULE_PATHNAME', 'consistency_last_read';
-COMMENT ON FUNCTION consistency.last_read() IS 'level, requirement, place and reason of the statement before this one';
+COMMENT ON FUNCTION consistency.last_read() IS 'level, who asked for it, requirement, place and reason of the statement before this one';

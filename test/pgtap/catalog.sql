@@ -7,7 +7,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(33);
+SELECT plan(42);
 
 -- all members, as pg_describe_object names them
 CREATE TEMP VIEW member AS
@@ -25,6 +25,13 @@ SELECT bag_eq(
               ('function consistency.token()'),
               ('function consistency.wait_for(text,interval)'),
               ('function consistency.last_read()'),
+              ('function consistency.set_policy(regclass,text,text,interval,bigint,text)'),
+              ('function consistency.drop_policy(regclass)'),
+              ('function consistency.policy_fields(text)'),
+              ('view consistency.policies'),
+              ('function consistency.stat_violations()'),
+              ('view consistency.stat_violations'),
+              ('function consistency.stat_reset()'),
               ('function consistency.node_status()'),
               ('function consistency.nodes()'),
               ('view consistency.nodes') $$,
@@ -38,9 +45,9 @@ SELECT is_empty(
     'every member has a comment');
 SELECT is_empty(
     $$ SELECT attname FROM pg_attribute
-        WHERE attrelid = 'consistency.nodes'::regclass AND attnum > 0
+        WHERE attrelid IN (SELECT objid FROM member WHERE what LIKE 'view %') AND attnum > 0
           AND coalesce(col_description(attrelid, attnum), '') = '' $$,
-    'every column of consistency.nodes has a comment');
+    'every column of a view has a comment');
 SELECT isnt(obj_description(oid, 'pg_extension'), NULL, 'the extension has a comment')
   FROM pg_extension WHERE extname = 'consistency';
 SELECT ok(extrelocatable = false OR extnamespace = 'public'::regnamespace OR extnamespace <> 0,
@@ -57,6 +64,14 @@ SELECT columns_are('consistency', 'nodes',
     ARRAY['name', 'host', 'port', 'state', 'role', 'this', 'timeline', 'position', 'lag_bytes', 'lag',
           'heartbeat_age', 'routed', 'last_error'],
     'columns of consistency.nodes');
+
+SELECT has_view('consistency', 'policies', 'consistency.policies is there');
+SELECT columns_are('consistency', 'policies',
+    ARRAY['relation', 'kind', 'level', 'max_staleness', 'max_lag', 'on_timeout'],
+    'columns of consistency.policies');
+SELECT has_view('consistency', 'stat_violations', 'consistency.stat_violations is there');
+SELECT columns_are('consistency', 'stat_violations', ARRAY['kind', 'count', 'last'],
+    'columns of consistency.stat_violations');
 
 -- functions
 SELECT has_function('consistency', 'token', ARRAY[]::text[]);
@@ -86,6 +101,18 @@ SELECT isnt_definer('consistency', 'last_read', ARRAY[]::text[]);
 
 SELECT has_function('consistency', 'node_status', ARRAY[]::text[]);
 SELECT volatility_is('consistency', 'node_status', ARRAY[]::text[], 'volatile');
+
+SELECT isnt_definer('consistency', 'set_policy',
+                    ARRAY['regclass', 'text', 'text', 'interval', 'bigint', 'text']);
+SELECT is(proargnames, ARRAY['relation', 'level', 'kind', 'max_staleness', 'max_lag', 'on_timeout'],
+          'set_policy: names of its arguments')
+  FROM pg_proc WHERE oid = 'consistency.set_policy'::regproc;
+SELECT is(pg_get_expr(proargdefaults, 0),
+          $$'minimum'::text, NULL::interval, NULL::bigint, NULL::text$$,
+          'set_policy: what can be left out')
+  FROM pg_proc WHERE oid = 'consistency.set_policy'::regproc;
+SELECT isnt_definer('consistency', 'drop_policy', ARRAY['regclass']);
+SELECT has_function('consistency', 'stat_reset', ARRAY[]::text[]);
 
 -- what holds of all of them
 SELECT is_empty(

@@ -5,7 +5,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(27);
+SELECT plan(39);
 
 CREATE ROLE tap_nobody;
 CREATE ROLE tap_watcher IN ROLE pg_monitor;
@@ -28,14 +28,22 @@ SELECT bag_eq(
     $$ SELECT p.proname::text FROM pg_proc p
         WHERE p.pronamespace = 'consistency'::regnamespace
           AND has_function_privilege('tap_nobody', p.oid, 'EXECUTE') $$,
-    $$ VALUES ('token'), ('last_read'), ('wait_for'), ('node_status') $$,
+    $$ VALUES ('token'), ('last_read'), ('wait_for'), ('node_status'),
+              ('set_policy'), ('drop_policy'), ('policy_fields') $$,
     'functions of PUBLIC');
 SELECT is_empty(
     $$ SELECT c.oid::regclass FROM pg_class c
         WHERE c.relnamespace = 'consistency'::regnamespace AND c.relkind IN ('r', 'v', 'm', 'S', 'p')
+          AND c.relname <> 'policies'
           AND has_table_privilege('tap_nobody', c.oid,
                                   'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') $$,
-    'no relation of PUBLIC');
+    'no relation of PUBLIC but the policies');
+SELECT table_privs_are('consistency', 'policies', 'tap_nobody', ARRAY['SELECT']);
+
+-- violations: for those who watch
+SELECT table_privs_are('consistency', 'stat_violations', 'tap_nobody', ARRAY[]::text[]);
+SELECT table_privs_are('consistency', 'stat_violations', 'tap_watcher', ARRAY['SELECT']);
+SELECT function_privs_are('consistency', 'stat_reset', ARRAY[]::text[], 'tap_watcher', ARRAY[]::text[]);
 
 -- nodes: addresses of servers, for those who watch
 SELECT table_privs_are('consistency', 'nodes', 'tap_nobody', ARRAY[]::text[]);
@@ -64,9 +72,21 @@ SELECT throws_ok(
     $$CREATE SERVER tap_server FOREIGN DATA WRAPPER consistency OPTIONS (host 'h')$$,
     '42501', NULL, 'nobody: a server');
 SELECT throws_ok($$SET consistency.monitor_role = 'tap_nobody'$$, '55P02', NULL, 'nobody: the monitor''s role');
+SELECT lives_ok('SELECT * FROM consistency.policies', 'anyone: policies');
+SELECT lives_ok('CREATE TABLE public.tap_mine (i int)', 'anyone: a table');
+SELECT lives_ok($$SELECT consistency.set_policy('public.tap_mine', 'causal')$$, 'the owner: a policy');
+SELECT throws_ok('SELECT * FROM consistency.stat_violations', '42501', NULL, 'nobody: violations');
+SELECT throws_ok('SELECT consistency.stat_reset()', '42501', NULL, 'nobody: stat_reset()');
+RESET ROLE;
+SET ROLE tap_admin;
+SELECT throws_ok($$SELECT consistency.set_policy('public.tap_mine', 'weak')$$, '42501', NULL,
+                 'nobody else: a policy');
+SELECT throws_ok($$SELECT consistency.drop_policy('public.tap_mine')$$, '42501', NULL,
+                 'nobody else: not to drop it either');
 RESET ROLE;
 SET ROLE tap_watcher;
 SELECT lives_ok('SELECT * FROM consistency.nodes', 'watcher: nodes');
+SELECT lives_ok('SELECT * FROM consistency.stat_violations', 'watcher: violations');
 RESET ROLE;
 SET ROLE tap_admin;
 SELECT lives_ok(
