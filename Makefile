@@ -61,6 +61,10 @@ OBJS = \
 	src/exec/routed_scan.o \
 	src/exec/route.o \
 	src/exec/routed_remote.o \
+	src/exec/check.o \
+	src/exec/check_collect.o \
+	src/exec/check_node.o \
+	src/exec/check_cluster.o \
 	src/remote/connection.o \
 	src/remote/remote_query.o \
 	src/remote/remote_copy.o \

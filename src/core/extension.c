@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "utils/inval.h"
@@ -51,6 +52,13 @@ extension_lookup(void)
 		GetForeignDataWrapperByName(EXTENSION_FDW_NAME, true) != NULL;
 	extension_known = (changes == before);
 	return extension_created;
+}
+
+/* Is it the schema of what an administrator calls? */
+bool
+extension_owns_schema(Oid namespace)
+{
+	return namespace == get_namespace_oid(EXTENSION_SCHEMA_NAME, true);
 }
 
 static void

@@ -9,8 +9,10 @@
 #define CONSISTENCY_EXTENSION_H
 
 #define EXTENSION_FDW_NAME "consistency"
+#define EXTENSION_SCHEMA_NAME "consistency"
 
 extern bool extension_lookup(void);
+extern bool extension_owns_schema(Oid namespace);
 
 /* do not use outside: what is known, and whether it still holds */
 extern bool extension_known;

@@ -47,3 +47,6 @@ DEFINE_WAIT_EVENT(wait_event_fallback, "ConsistencyFallback")
 
 /* for the primary to answer how far it is */
 DEFINE_WAIT_EVENT(wait_event_freshness, "ConsistencyFreshness")
+
+/* for a primary to come up */
+DEFINE_WAIT_EVENT(wait_event_primary, "ConsistencyPrimary")

@@ -17,6 +17,7 @@ extern uint32 wait_event_remote(void);
 extern uint32 wait_event_monitor(void);
 extern uint32 wait_event_fence(void);
 extern uint32 wait_event_fallback(void);
+extern uint32 wait_event_primary(void);
 extern uint32 wait_event_freshness(void);
 
 #endif							/* CONSISTENCY_WAIT_EVENT_H */

@@ -30,6 +30,7 @@
 #include "tcop/pquery.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
 
@@ -72,6 +73,9 @@ static LocalTransactionId checked_transaction = InvalidLocalTransactionId;
 /* What the statement that the client sent last is promised. */
 static Declaration current;
 
+/* It is about this server, not about data, and nothing is demanded of it. */
+static bool about_this_server = false;
+
 static ExecutorStart_hook_type prev_ExecutorStart = NULL;
 static ExecutorRun_hook_type prev_ExecutorRun = NULL;
 static ExecutorFinish_hook_type prev_ExecutorFinish = NULL;
@@ -83,6 +87,7 @@ static void enforce_statement(QueryDesc *queryDesc);
 static void enforce_nested(QueryDesc *queryDesc);
 static void declare(const QueryDesc *queryDesc, Declaration *declaration);
 static bool reads_nothing(const PlannedStmt *plan);
+static bool is_about_this_server(const PlannedStmt *plan);
 static MeetFailure meet_for_query(QueryDesc *queryDesc, const Requirement *requirement,
 								  TimestampTz deadline);
 static bool go_to_primary(QueryDesc *queryDesc, MeetFailure failure);
@@ -217,8 +222,10 @@ enforce_statement(QueryDesc *queryDesc)
 		requirement.leader = false;
 	leader_confirmed_ahead = false;
 
+	about_this_server = false;
 	if (requirement_is_pending(&requirement, RecoveryInProgress()) &&
-		!reads_nothing(queryDesc->plannedstmt))
+		!reads_nothing(queryDesc->plannedstmt) &&
+		!(about_this_server = is_about_this_server(queryDesc->plannedstmt)))
 	{
 		TimestampTz start = GetCurrentTimestamp();
 		MeetFailure failure = meet_for_query(queryDesc, &requirement,
@@ -257,7 +264,7 @@ enforce_nested(QueryDesc *queryDesc)
 	Declaration declaration;
 	Requirement requirement;
 
-	if (plan->commandType == CMD_SELECT && plan->rowMarks == NIL &&
+	if (!about_this_server && plan->commandType == CMD_SELECT && plan->rowMarks == NIL &&
 		queryDesc->crosscheck_snapshot == InvalidSnapshot)
 	{
 		declare(queryDesc, &declaration);
@@ -281,6 +288,22 @@ reads_nothing(const PlannedStmt *plan)
 		IsA(plan->planTree, Result) && outerPlan(plan->planTree) == NULL &&
 		((Result *) plan->planTree)->resconstantqual == NULL &&
 		!contain_mutable_functions((Node *) plan->planTree->targetlist);
+}
+
+/*
+ * Does it only call a function of ours?  These tell about the server that they
+ * run at; heartbeats among them, which nobody could answer for another one.
+ */
+static bool
+is_about_this_server(const PlannedStmt *plan)
+{
+	RangeTblFunction *call;
+
+	if (!IsA(plan->planTree, FunctionScan) || plan->relationOids != NIL)
+		return false;
+	call = linitial_node(RangeTblFunction, ((FunctionScan *) plan->planTree)->functions);
+	return IsA(call->funcexpr, FuncExpr) &&
+		extension_owns_schema(get_func_namespace(((FuncExpr *) call->funcexpr)->funcid));
 }
 
 /*

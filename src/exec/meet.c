@@ -26,6 +26,7 @@
 #include "core/guc.h"
 #include "exec/meet.h"
 #include "exec/replay_wait.h"
+#include "node/node_catalog.h"
 #include "node/node_freshness.h"
 #include "node/node_state.h"
 #include "requirement/barrier.h"
@@ -280,14 +281,24 @@ heartbeat_since(int64 since_us, int64 began_us, Position *position)
 		timeline_judge(*position, tli) != TIMELINE_LOST;
 }
 
-/* Have the primary asked where it is, and wait for the answer. */
+/*
+ * Have the primary asked where it is, and wait for the answer, or for as long
+ * as is sensible at a time.
+ */
 static MeetFailure
 await_heartbeat(int64 since_us, TimestampTz deadline)
 {
 	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
 
-	if (left <= 0 || !node_state_primary_declared())
+	if (left <= 0)
 		return MEET_NO_HEARTBEAT;
+	if (!node_state_primary_declared())
+	{
+		/* Was one declared, and the monitor doesn't know yet? */
+		if (node_catalog_servers() == NIL)
+			return MEET_NO_HEARTBEAT;
+		node_state_request();
+	}
 	node_freshness_request(since_us);
 	(void) node_freshness_wait(since_us, Min(left, FRESHNESS_NAP));
 	return MEET_OK;

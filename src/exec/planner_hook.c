@@ -121,12 +121,12 @@ plan_nested(Query *parse, const char *query_string, int cursorOptions,
 static bool
 may_leave(Query *parse, int cursorOptions)
 {
-	return parse->commandType == CMD_SELECT &&
-		nesting_may_leave(false) &&
-		guc_routing != ROUTING_OFF &&
-		node_state_routable() &&
-		(cursorOptions & CURSOR_OPT_SCROLL) == 0 &&
-		(!RecoveryInProgress() || planning_for_primary || level_current() == LEVEL_LINEARIZABLE);
+	if (parse->commandType != CMD_SELECT || !nesting_may_leave(false) ||
+		guc_routing == ROUTING_OFF || (cursorOptions & CURSOR_OPT_SCROLL) != 0)
+		return false;
+	if (RecoveryInProgress())
+		return planning_for_primary || level_current() == LEVEL_LINEARIZABLE;
+	return node_state_routable();
 }
 
 /*

@@ -13,8 +13,10 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "miscadmin.h"
+#include "storage/latch.h"
 
 #include "core/guc.h"
+#include "core/wait_event.h"
 #include "exec/nesting.h"
 #include "exec/route.h"
 #include "node/node_catalog.h"
@@ -28,6 +30,9 @@
  * consistency.wait_timeout: here it could run without any wait.
  */
 #define ROUTED_WAIT_PART 10
+
+/* naps while waiting for a primary to come up, milliseconds */
+#define PRIMARY_NAP 20
 
 static void route_to_replica(Route *route);
 static NodeWish wish_of(const Requirement *requirement, int max_wait_ms);
@@ -78,7 +83,8 @@ route_to_primary(Route *route)
 
 	route->remote = false;
 	route->reason = "no primary is known to be up";
-	if (!node_state_primary(&primary))
+	route->no_primary = !node_state_primary(&primary);
+	if (route->no_primary)
 		return;
 	route->promise = promise_of(&route->declaration);
 	route->promise.wait_timeout_ms = route->declaration.wait_timeout_ms;
@@ -88,6 +94,34 @@ route_to_primary(Route *route)
 	route->to_primary = true;
 	route->reason = route->requirement.leader ? "level is served by the primary only" :
 		"this replica could not serve it in time";
+}
+
+/*
+ * route_await_primary
+ *		No primary is known to be up: wait for one, within the read's time.
+ *
+ * After a failover the monitor finds the new one by itself.
+ */
+bool
+route_await_primary(Route *route)
+{
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													   route->declaration.wait_timeout_ms);
+
+	if (node_catalog_servers() == NIL)
+		return false;
+	node_state_request();
+	while (!route->remote && GetCurrentTimestamp() < deadline)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 PRIMARY_NAP, wait_event_primary());
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (!RecoveryInProgress())
+			return false;		/* it is this one */
+		route_to_primary(route);
+	}
+	return route->remote;
 }
 
 /* Send a read from this primary to a replica that can serve it, if there is one. */

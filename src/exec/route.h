@@ -16,6 +16,7 @@ typedef struct Route
 {
 	bool		remote;
 	bool		to_primary;		/* from a replica */
+	bool		no_primary;		/* it can't go there: none is known to be up */
 	bool		unserved;		/* it stays because no replica could serve it */
 	NodeInfo	node;			/* where to; valid if remote */
 	char	   *node_name;		/* its server object's name; NULL unless
@@ -28,5 +29,6 @@ typedef struct Route
 
 extern void route_decide(Route *route, const Declaration *declaration, bool to_primary);
 extern void route_to_primary(Route *route);
+extern bool route_await_primary(Route *route);
 
 #endif							/* CONSISTENCY_ROUTE_H */

@@ -411,7 +411,12 @@ enforce_local(RoutedScanState *state)
 	int64		waited_us;
 	Snapshot	snapshot;
 
-	if (state->to_primary)
+	if (state->route.no_primary && route_await_primary(&state->route))
+	{
+		state->node_name = state->route.node_name;
+		return;
+	}
+	if (state->to_primary && RecoveryInProgress())
 		error_primary_unreachable(state);
 	if (state->route.unserved)
 		handle_unserved(state);
@@ -429,9 +434,9 @@ enforce_local(RoutedScanState *state)
 	{
 		state->tried_here = true;
 		route_to_primary(&state->route);
-		state->node_name = state->route.node_name;
-		if (!state->route.remote)
+		if (!state->route.remote && !route_await_primary(&state->route))
 			error_primary_unreachable(state);
+		state->node_name = state->route.node_name;
 		return;
 	}
 

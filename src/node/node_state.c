@@ -236,6 +236,18 @@ node_state_primary_declared(void)
 }
 
 /*
+ * node_state_request
+ *		Have the monitor look at what this database declares: a node that
+ *		should be there is missing in the picture.
+ */
+void
+node_state_request(void)
+{
+	if (node_table != NULL)
+		node_table_request(MyDatabaseId);
+}
+
+/*
  * node_state_deposed
  *		Have we, a primary, been replaced: is another node of the cluster known
  *		to be the primary of a newer timeline?  *newer is how far that one is.

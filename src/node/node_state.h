@@ -62,6 +62,7 @@ extern bool node_state_routable(void);
 extern int	node_state_snapshot(NodeInfo *nodes, int max);
 extern bool node_state_primary(NodeInfo *node);
 extern bool node_state_primary_declared(void);
+extern void node_state_request(void);
 extern bool node_state_deposed(Position *newer);
 extern bool node_state_is_down(int slot, uint32 generation);
 extern void node_state_begin_statement(int slot, uint32 generation);

@@ -445,7 +445,7 @@ is_this_database(const PGresult *result, RemoteError *error)
 	snprintf(expected, sizeof(expected), "%u", MyDatabaseId);
 	if (strcmp(PQgetvalue(result, 0, 1), expected) != 0)
 	{
-		remote_error_set(error, ERRCODE_FDW_ERROR,
+		remote_error_set(error, ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE,
 						 "option \"dbname\" of the server names another database than this one");
 		return false;
 	}

@@ -7,7 +7,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(42);
+SELECT plan(46);
 
 -- all members, as pg_describe_object names them
 CREATE TEMP VIEW member AS
@@ -34,6 +34,8 @@ SELECT bag_eq(
               ('function consistency.stat_reset()'),
               ('function consistency.node_status()'),
               ('function consistency.nodes()'),
+              ('function consistency.node_facts()'),
+              ('function consistency."check"()'),
               ('view consistency.nodes') $$,
     'the extension has these members');
 
@@ -114,6 +116,12 @@ SELECT is(pg_get_expr(proargdefaults, 0),
 SELECT isnt_definer('consistency', 'drop_policy', ARRAY['regclass']);
 SELECT has_function('consistency', 'stat_reset', ARRAY[]::text[]);
 
+SELECT has_function('consistency', 'check', ARRAY[]::text[]);
+SELECT is(proargnames, ARRAY['severity', 'node', 'subject', 'problem', 'mend'], 'check: its columns')
+  FROM pg_proc WHERE oid = 'consistency.check'::regproc;
+SELECT isnt_definer('consistency', 'check', ARRAY[]::text[]);
+SELECT isnt_definer('consistency', 'node_facts', ARRAY[]::text[]);
+
 -- what holds of all of them
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN member m ON m.objid = p.oid
@@ -138,7 +146,7 @@ SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN member m ON m.objid = p.oid
         WHERE m.classid = 'pg_proc'::regclass
           AND p.prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c')
-          AND p.proname NOT IN ('node_status') $$,
+          AND p.proname NOT IN ('node_status', 'node_facts') $$,
     'no function in another language');
 
 -- the wrapper

@@ -5,7 +5,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(39);
+SELECT plan(43);
 
 CREATE ROLE tap_nobody;
 CREATE ROLE tap_watcher IN ROLE pg_monitor;
@@ -49,6 +49,8 @@ SELECT function_privs_are('consistency', 'stat_reset', ARRAY[]::text[], 'tap_wat
 SELECT table_privs_are('consistency', 'nodes', 'tap_nobody', ARRAY[]::text[]);
 SELECT table_privs_are('consistency', 'nodes', 'pg_monitor', ARRAY['SELECT']);
 SELECT table_privs_are('consistency', 'nodes', 'tap_watcher', ARRAY['SELECT']);
+SELECT function_privs_are('consistency', 'check', ARRAY[]::text[], 'tap_watcher', ARRAY['EXECUTE']);
+SELECT function_privs_are('consistency', 'node_facts', ARRAY[]::text[], 'tap_watcher', ARRAY['EXECUTE']);
 SELECT is_empty(
     $$ SELECT c.oid::regclass FROM pg_class c
         WHERE c.relnamespace = 'consistency'::regnamespace
@@ -67,6 +69,7 @@ SELECT lives_ok('CALL consistency.wait_for(consistency.token())', 'anyone: wait_
 SELECT lives_ok('SELECT * FROM consistency.node_status()', 'anyone: node_status()');
 SELECT lives_ok($$SET LOCAL consistency = 'eventual'$$, 'anyone: a level');
 SELECT throws_ok('SELECT * FROM consistency.nodes', '42501', NULL, 'nobody: nodes');
+SELECT throws_ok('SELECT * FROM consistency.check()', '42501', NULL, 'nobody: check()');
 SELECT throws_ok('CREATE TABLE consistency.mine ()', '42501', NULL, 'nobody: a table in the schema');
 SELECT throws_ok(
     $$CREATE SERVER tap_server FOREIGN DATA WRAPPER consistency OPTIONS (host 'h')$$,
@@ -86,6 +89,7 @@ SELECT throws_ok($$SELECT consistency.drop_policy('public.tap_mine')$$, '42501',
 RESET ROLE;
 SET ROLE tap_watcher;
 SELECT lives_ok('SELECT * FROM consistency.nodes', 'watcher: nodes');
+SELECT lives_ok('SELECT * FROM consistency.check()', 'watcher: check()');
 SELECT lives_ok('SELECT * FROM consistency.stat_violations', 'watcher: violations');
 RESET ROLE;
 SET ROLE tap_admin;
