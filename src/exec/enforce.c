@@ -61,6 +61,9 @@ static int	waited_in_vain_ms;	/* for how long */
 /* Time spent waiting ahead of the statement that starts next, microseconds. */
 static int64 waited_ahead_us = 0;
 
+/* That wait was in vain. */
+static bool waited_ahead_in_vain = false;
+
 /* The leader was confirmed ahead of the statement that starts next. */
 static bool leader_confirmed_ahead = false;
 
@@ -76,6 +79,9 @@ static Declaration current;
 /* It is about this server, not about data, and nothing is demanded of it. */
 static bool about_this_server = false;
 
+/* It got a newer snapshot than the one that functions in it will find. */
+static bool active_snapshot_is_older = false;
+
 static ExecutorStart_hook_type prev_ExecutorStart = NULL;
 static ExecutorRun_hook_type prev_ExecutorRun = NULL;
 static ExecutorFinish_hook_type prev_ExecutorFinish = NULL;
@@ -84,17 +90,22 @@ static void consistency_ExecutorStart(QueryDesc *queryDesc, int eflags);
 static void consistency_ExecutorRun(EXECUTOR_RUN_ARGS_DECL);
 static void consistency_ExecutorFinish(QueryDesc *queryDesc);
 static void enforce_statement(QueryDesc *queryDesc);
-static void enforce_nested(QueryDesc *queryDesc);
+static void enforce_nested(QueryDesc *queryDesc, int eflags);
 static void declare(const QueryDesc *queryDesc, Declaration *declaration);
 static bool reads_nothing(const PlannedStmt *plan);
 static bool is_about_this_server(const PlannedStmt *plan);
 static MeetFailure meet_for_query(QueryDesc *queryDesc, const Requirement *requirement,
 								  TimestampTz deadline);
+static bool active_snapshot_is_the_querys(const QueryDesc *queryDesc);
+static MeetFailure replace_active_snapshot(QueryDesc *queryDesc, const Requirement *requirement,
+										   TimestampTz deadline);
+static MeetFailure replace_query_snapshot(QueryDesc *queryDesc, const Requirement *requirement,
+										  TimestampTz deadline);
 static bool go_to_primary(QueryDesc *queryDesc, MeetFailure failure);
 static void answer_stale(const Declaration *declaration, MeetFailure failure);
 static bool give_portal_snapshots_back(PortalSnapshots *given);
 static void take_portal_snapshots(const PortalSnapshots *given);
-static void meet_ahead(const Requirement *requirement, int timeout_ms);
+static MeetFailure meet_ahead(const Requirement *requirement, int timeout_ms);
 static void require(MeetFailure failure, const Declaration *declaration,
 					const Requirement *requirement);
 static bool snapshot_is_fixed(void);
@@ -117,14 +128,12 @@ enforce_init(void)
 static void
 consistency_ExecutorStart(QueryDesc *queryDesc, int eflags)
 {
-	if (IsParallelWorker() || !extension_is_created())
-		;
-	else if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
-		declare(queryDesc, &current);
-	else
+	if (!IsParallelWorker() && extension_is_created())
 	{
 		if (nesting_depth > 0)
-			enforce_nested(queryDesc);
+			enforce_nested(queryDesc, eflags);
+		else if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
+			declare(queryDesc, &current);
 		else
 			enforce_statement(queryDesc);
 	}
@@ -222,21 +231,24 @@ enforce_statement(QueryDesc *queryDesc)
 		requirement.leader = false;
 	leader_confirmed_ahead = false;
 
-	about_this_server = false;
+	about_this_server = active_snapshot_is_older = false;
 	if (requirement_is_pending(&requirement, RecoveryInProgress()) &&
 		!reads_nothing(queryDesc->plannedstmt) &&
 		!(about_this_server = is_about_this_server(queryDesc->plannedstmt)))
 	{
 		TimestampTz start = GetCurrentTimestamp();
-		MeetFailure failure = meet_for_query(queryDesc, &requirement,
-											 wait_deadline(&requirement, current.wait_timeout_ms));
+		TimestampTz deadline = waited_ahead_in_vain ? start :
+		wait_deadline(&requirement, current.wait_timeout_ms);
+		MeetFailure failure = meet_for_query(queryDesc, &requirement, deadline);
 
 		waited_us += GetCurrentTimestamp() - start;
 		last_read->waited_us = waited_us;
+		waited_ahead_in_vain = false;
 		if (failure != MEET_OK && go_to_primary(queryDesc, failure))
 			return;
 		require(failure, &current, &requirement);
 	}
+	waited_ahead_in_vain = false;
 	last_read->waited_us = waited_us;
 	if (waited_us >= LAST_READ_WAITED_US && strcmp(last_read->place, "local") == 0)
 		last_read->place = "waited";
@@ -258,18 +270,18 @@ enforce_statement(QueryDesc *queryDesc)
  * anyhow.
  */
 static void
-enforce_nested(QueryDesc *queryDesc)
+enforce_nested(QueryDesc *queryDesc, int eflags)
 {
 	const PlannedStmt *plan = queryDesc->plannedstmt;
 	Declaration declaration;
 	Requirement requirement;
 
 	if (!about_this_server && plan->commandType == CMD_SELECT && plan->rowMarks == NIL &&
-		queryDesc->crosscheck_snapshot == InvalidSnapshot)
+		queryDesc->crosscheck_snapshot == InvalidSnapshot && !(eflags & EXEC_FLAG_EXPLAIN_ONLY))
 	{
 		declare(queryDesc, &declaration);
 		requirement = requirement_of(&declaration, session_context());
-		if (!declaration_covers(&current, &declaration) &&
+		if ((active_snapshot_is_older || !declaration_covers(&current, &declaration)) &&
 			requirement_is_pending(&requirement, RecoveryInProgress()))
 			require(meet_for_query(queryDesc, &requirement,
 								   wait_deadline(&requirement, declaration.wait_timeout_ms)),
@@ -315,20 +327,51 @@ static MeetFailure
 meet_for_query(QueryDesc *queryDesc, const Requirement *requirement, TimestampTz deadline)
 {
 	MeetFailure failure;
-	Snapshot	snapshot;
 
-	if (snapshot_is_fixed() || !ActiveSnapshotSet() ||
-		queryDesc->snapshot != GetActiveSnapshot())
+	if (queryDesc->snapshot == InvalidSnapshot || !IsMVCCSnapshot(queryDesc->snapshot))
+		return MEET_OK;
+	if (snapshot_is_fixed())
 	{
 		/* A transaction's snapshot is as good for its later statements. */
-		if (snapshot_is_fixed() && !position_is_set(requirement->position_here) &&
+		if (!position_is_set(requirement->position_here) &&
 			checked_transaction == COMPAT_MY_LXID)
 			return MEET_OK;
 		failure = meet_with_fixed_snapshot(requirement, deadline, queryDesc->snapshot);
-		if (failure == MEET_OK && snapshot_is_fixed())
+		if (failure == MEET_OK)
 			checked_transaction = COMPAT_MY_LXID;
 		return failure;
 	}
+
+	if (active_snapshot_is_the_querys(queryDesc))
+		failure = replace_active_snapshot(queryDesc, requirement, deadline);
+	else
+		failure = replace_query_snapshot(queryDesc, requirement, deadline);
+	/* What was granted or revoked meanwhile counts. */
+	AcceptInvalidationMessages();
+	return failure;
+}
+
+/*
+ * Was the active snapshot pushed for this query, by the portal or a utility
+ * statement?  For a query inside a function it may be that of the caller, and
+ * even of an outer subtransaction.
+ */
+static bool
+active_snapshot_is_the_querys(const QueryDesc *queryDesc)
+{
+	return nesting_depth == 0 &&
+		(nesting_may_leave(false) || nesting_utility == T_CreateTableAsStmt ||
+		 nesting_utility == T_RefreshMatViewStmt) &&
+		ActiveSnapshotSet() && queryDesc->snapshot == GetActiveSnapshot();
+}
+
+/* Nothing is held during the wait. */
+static MeetFailure
+replace_active_snapshot(QueryDesc *queryDesc, const Requirement *requirement,
+						TimestampTz deadline)
+{
+	MeetFailure failure;
+	Snapshot	snapshot;
 
 	PopActiveSnapshot();
 	UnregisterSnapshot(queryDesc->snapshot);
@@ -338,8 +381,27 @@ meet_for_query(QueryDesc *queryDesc, const Requirement *requirement, TimestampTz
 	failure = meet_with_new_snapshot(requirement, deadline, &snapshot);
 	PushActiveSnapshot(snapshot);
 	queryDesc->snapshot = RegisterSnapshot(GetActiveSnapshot());
-	/* What was granted or revoked meanwhile counts. */
-	AcceptInvalidationMessages();
+	active_snapshot_is_older = false;
+	return failure;
+}
+
+/*
+ * The active snapshot stays, for whoever pushed it; the query reads with the new
+ * one.  What functions in it read is enforced by itself.
+ */
+static MeetFailure
+replace_query_snapshot(QueryDesc *queryDesc, const Requirement *requirement,
+					   TimestampTz deadline)
+{
+	Snapshot	old = queryDesc->snapshot;
+	Snapshot	snapshot;
+	MeetFailure failure = meet_with_new_snapshot(requirement, deadline, &snapshot);
+
+	snapshot->curcid = old->curcid;
+	queryDesc->snapshot = RegisterSnapshot(snapshot);
+	UnregisterSnapshot(old);
+	if (nesting_depth == 0)
+		active_snapshot_is_older = true;
 	return failure;
 }
 
@@ -392,6 +454,23 @@ answer_stale(const Declaration *declaration, MeetFailure failure)
 }
 
 /*
+ * enforce_begin_utility
+ *		A utility statement begins, and nothing was met for it yet: not for the
+ *		functions of a cursor that it fetches from, either.
+ */
+void
+enforce_begin_utility(void)
+{
+	current = (Declaration)
+	{
+		.max_staleness_ms = -1,
+			.max_lag = -1,
+	};
+	about_this_server = false;
+	waited_ahead_in_vain = leader_confirmed_ahead = false;
+}
+
+/*
  * enforce_before_utility
  *		Meet the requirement ahead of a utility statement with a query in it,
  *		whose portal holds a snapshot for the time of the execution.
@@ -413,7 +492,8 @@ enforce_before_utility(const char *text, int location, int length)
 		return;
 
 	start = GetCurrentTimestamp();
-	meet_ahead(&requirement, declaration.wait_timeout_ms);
+	waited_ahead_in_vain =
+		meet_ahead(&requirement, declaration.wait_timeout_ms) != MEET_OK;
 	waited_ahead_us = GetCurrentTimestamp() - start;
 	AcceptInvalidationMessages();
 	take_portal_snapshots(&given);
@@ -423,7 +503,7 @@ enforce_before_utility(const char *text, int location, int length)
  * Meet a requirement for the statement that starts next.  That one looks again;
  * but it needn't wait in vain again, nor confirm the leader anew.
  */
-static void
+static MeetFailure
 meet_ahead(const Requirement *requirement, int timeout_ms)
 {
 	MeetFailure failure = meet_requirement(requirement, wait_deadline(requirement, timeout_ms));
@@ -434,6 +514,7 @@ meet_ahead(const Requirement *requirement, int timeout_ms)
 		waited_in_vain = requirement->position_here;
 		waited_in_vain_ms = timeout_ms;
 	}
+	return failure;
 }
 
 /*
@@ -525,7 +606,7 @@ enforce_after_import(void)
 
 	InvalidateCatalogSnapshot();
 	start = GetCurrentTimestamp();
-	meet_ahead(&requirement, declaration.wait_timeout_ms);
+	(void) meet_ahead(&requirement, declaration.wait_timeout_ms);
 	waited_ahead_us = GetCurrentTimestamp() - start;
 }
 

@@ -55,7 +55,10 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 		refuse_alter_system((AlterSystemStmt *) statement);
 
 	if (outermost)
+	{
+		enforce_begin_utility();
 		before_utility(pstmt, queryString);
+	}
 
 	if (commits_prepared)
 		commits_begin_unknown();
