@@ -52,3 +52,9 @@ arm_idle_causal()  { read_among_idle causal; }
 rounds session causal idle_session idle_causal
 ratio 'behind the barrier : not' causal session 'reads/s' '>= 0.97'
 ratio 'the same with 64 idle writers' idle_causal idle_session 'reads/s' '>= 0.90'
+
+# Instructions of the backend, one sample each.
+stop primary
+with_settings '-c consistency=session' instructions_per_query primary > "$samples/session_instructions"
+with_settings '-c consistency=causal' instructions_per_query primary > "$samples/causal_instructions"
+ratio 'behind the barrier : not' causal_instructions session_instructions 'instructions/read' '<= 1.03'

@@ -154,10 +154,17 @@ route_to_replica(Route *route)
 	route->unserved = chosen < 0;
 }
 
-/* What the choice of a node must look at. */
+/*
+ * What the choice of a node must look at.
+ *
+ * A replica that lags by more than a read may be stale doesn't get there by
+ * waiting: what is wanted moves on as well.
+ */
 static NodeWish
 wish_of(const Requirement *requirement, int max_wait_ms)
 {
+	if (requirement->max_staleness_ms >= 0)
+		max_wait_ms = Min(max_wait_ms, requirement->max_staleness_ms);
 	return (NodeWish)
 	{
 		.position = wanted_position(requirement),
