@@ -56,7 +56,8 @@ route_decide(Route *route, const Declaration *declaration, bool to_primary)
 	route->declaration = *declaration;
 	route->requirement = requirement_of(declaration, session_context());
 	route->reason = reason_to_stay();
-	if (route->reason)
+	route->stays = route->reason != NULL;
+	if (route->stays)
 		return;
 
 	if (!RecoveryInProgress())

@@ -16,6 +16,8 @@ typedef struct Route
 {
 	bool		remote;
 	bool		to_primary;		/* from a replica */
+	bool		stays;			/* it must not leave, whatever the nodes are
+								 * like */
 	bool		no_primary;		/* it can't go there: none is known to be up */
 	bool		unserved;		/* it stays because no replica could serve it */
 	NodeInfo	node;			/* where to; valid if remote */

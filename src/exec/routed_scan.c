@@ -425,7 +425,7 @@ enforce_local(RoutedScanState *state)
 	if (parallel)
 		ExitParallelMode();
 	snapshot = enforce_for_routed_scan(&state->route.declaration, estate->es_snapshot,
-									   !state->tried_here, &waited_us);
+									   !state->tried_here && !state->route.stays, &waited_us);
 	if (parallel)
 		EnterParallelMode();
 	state->waited_us += waited_us;
