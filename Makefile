@@ -54,7 +54,9 @@ OBJS = \
 	src/exec/remote_sql.o \
 	src/exec/routed_plan.o \
 	src/exec/enforce.o \
+	src/exec/ahead.o \
 	src/exec/meet.o \
+	src/exec/meet_failure.o \
 	src/exec/replay_wait.o \
 	src/exec/forward.o \
 	src/exec/fallback.o \

@@ -53,6 +53,7 @@ typedef struct CheckNode
 	bool		here;			/* the server that we are */
 	bool		mapped;			/* has the caller a user mapping? */
 	bool		monitor_mapped; /* has consistency.monitor_role one? */
+	bool		connected;		/* it let the caller in */
 	bool		asked;			/* facts were had; else: error */
 	List	   *facts;			/* CheckFact */
 	RemoteError error;

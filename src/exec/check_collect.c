@@ -158,6 +158,7 @@ ask(CheckNode *node, Oid serverid)
 	{
 		memset(&node->error, 0, sizeof(node->error));
 		connection = connect_anew(serverid, &node->error);
+		node->connected = connection != NULL;
 		node->asked = connection != NULL && ask_over(node, connection, deadline);
 	}
 	if (!node->asked)

@@ -126,6 +126,8 @@ unasked_mend(const CheckCluster *cluster, const CheckNode *node)
 	switch (node->error.sqlstate)
 	{
 		case ERRCODE_INSUFFICIENT_PRIVILEGE:
+			if (node->connected)
+				return psprintf("GRANT pg_monitor TO %s;", role);
 			return psprintf("ALTER USER MAPPING FOR %s SERVER %s OPTIONS (SET user %s);",
 							role, server, quote_literal_cstr(cluster->role));
 		case ERRCODE_S_R_E_PROHIBITED_SQL_STATEMENT_ATTEMPTED:

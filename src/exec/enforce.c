@@ -12,9 +12,8 @@
  * a replica it could hold up the very replay that we wait for, and a new one
  * is taken after it.  Where a snapshot can't be given back (utility statements
  * hold one for the query inside them, and a transaction of REPEATABLE READ
- * keeps its first one), the wait comes earlier, when there is none yet:
- * enforce_before_utility(), enforce_before_first_snapshot().  The check at the
- * start of the execution is made all the same.
+ * keeps its first one), the wait comes earlier, when there is none yet: ahead.c.
+ * The check at the start of the execution is made all the same.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,55 +22,24 @@
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/pg_proc.h"
 #include "executor/executor.h"
-#include "fmgr.h"
-#include "miscadmin.h"
-#include "optimizer/optimizer.h"
-#include "tcop/pquery.h"
-#include "utils/builtins.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
-#include "utils/portal.h"
 #include "utils/snapmgr.h"
 
 #include "core/compat.h"
-#include "core/errors.h"
 #include "core/extension.h"
 #include "core/guc.h"
+#include "exec/ahead.h"
 #include "exec/enforce.h"
 #include "exec/forward.h"
 #include "exec/meet.h"
 #include "exec/nesting.h"
 #include "exec/routed_plan.h"
-#include "session/token.h"
 #include "stats/last_read.h"
-#include "stats/violations.h"
-
-/* What a portal held and gave back for the time of a wait */
-typedef struct PortalSnapshots
-{
-	bool		active;			/* the one that it had made active */
-	bool		hold;			/* the one kept for its result */
-} PortalSnapshots;
-
-/* A wait for this position timed out while importing it: don't wait again. */
-static Position waited_in_vain;
-static int	waited_in_vain_ms;	/* for how long */
-
-/* Time spent waiting ahead of the statement that starts next, microseconds. */
-static int64 waited_ahead_us = 0;
-
-/* That wait was in vain. */
-static bool waited_ahead_in_vain = false;
-
-/* The leader was confirmed ahead of the statement that starts next. */
-static bool leader_confirmed_ahead = false;
-
-/*
- * The transaction whose snapshot, which it keeps, was found to be good, or was
- * taken after a wait.
- */
-static LocalTransactionId checked_transaction = InvalidLocalTransactionId;
 
 /* What the statement that the client sent last is promised. */
 static Declaration current;
@@ -92,8 +60,9 @@ static void consistency_ExecutorFinish(QueryDesc *queryDesc);
 static void enforce_statement(QueryDesc *queryDesc);
 static void enforce_nested(QueryDesc *queryDesc, int eflags);
 static void declare(const QueryDesc *queryDesc, Declaration *declaration);
-static bool reads_nothing(const PlannedStmt *plan);
-static bool is_about_this_server(const PlannedStmt *plan);
+static bool reads_no_data(const PlannedStmt *plan);
+static bool reads_data_walker(Node *node, void *context);
+static bool function_reads_data(Oid function, void *context);
 static MeetFailure meet_for_query(QueryDesc *queryDesc, const Requirement *requirement,
 								  TimestampTz deadline);
 static bool active_snapshot_is_the_querys(const QueryDesc *queryDesc);
@@ -102,16 +71,6 @@ static MeetFailure replace_active_snapshot(QueryDesc *queryDesc, const Requireme
 static MeetFailure replace_query_snapshot(QueryDesc *queryDesc, const Requirement *requirement,
 										  TimestampTz deadline);
 static bool go_to_primary(QueryDesc *queryDesc, MeetFailure failure);
-static void answer_stale(const Declaration *declaration, MeetFailure failure);
-static bool give_portal_snapshots_back(PortalSnapshots *given);
-static void take_portal_snapshots(const PortalSnapshots *given);
-static MeetFailure meet_ahead(const Requirement *requirement, int timeout_ms);
-static void require(MeetFailure failure, const Declaration *declaration,
-					const Requirement *requirement);
-static bool snapshot_is_fixed(void);
-static TimestampTz wait_deadline(const Requirement *requirement, int timeout_ms);
-
-PG_FUNCTION_INFO_V1(consistency_wait_for);
 
 /* Install the executor hooks. */
 void
@@ -213,10 +172,9 @@ static void
 enforce_statement(QueryDesc *queryDesc)
 {
 	LastRead   *last_read = last_read_begin();
+	AheadWait	ahead = ahead_take();
 	Requirement requirement;
-	int64		waited_us = waited_ahead_us;
 
-	waited_ahead_us = 0;
 	declare(queryDesc, &current);
 	requirement = requirement_of(&current, session_context());
 	last_read->level = level_name(current.level);
@@ -227,30 +185,25 @@ enforce_statement(QueryDesc *queryDesc)
 	if (routed_plan_is_routed(queryDesc->plannedstmt))
 		return;
 
-	if (leader_confirmed_ahead && !RecoveryInProgress())
+	if (ahead.leader_confirmed && !RecoveryInProgress())
 		requirement.leader = false;
-	leader_confirmed_ahead = false;
 
-	about_this_server = active_snapshot_is_older = false;
-	if (requirement_is_pending(&requirement, RecoveryInProgress()) &&
-		!reads_nothing(queryDesc->plannedstmt) &&
-		!(about_this_server = is_about_this_server(queryDesc->plannedstmt)))
+	about_this_server = reads_no_data(queryDesc->plannedstmt);
+	active_snapshot_is_older = false;
+	last_read->waited_us = ahead.waited_us;
+	if (!about_this_server && meet_is_pending(&requirement))
 	{
 		TimestampTz start = GetCurrentTimestamp();
-		TimestampTz deadline = waited_ahead_in_vain ? start :
-		wait_deadline(&requirement, current.wait_timeout_ms);
+		TimestampTz deadline = ahead.in_vain ? start :
+		ahead_deadline(&requirement, current.wait_timeout_ms);
 		MeetFailure failure = meet_for_query(queryDesc, &requirement, deadline);
 
-		waited_us += GetCurrentTimestamp() - start;
-		last_read->waited_us = waited_us;
-		waited_ahead_in_vain = false;
+		last_read->waited_us += GetCurrentTimestamp() - start;
 		if (failure != MEET_OK && go_to_primary(queryDesc, failure))
 			return;
-		require(failure, &current, &requirement);
+		meet_failure_handle(failure, &current, &requirement);
 	}
-	waited_ahead_in_vain = false;
-	last_read->waited_us = waited_us;
-	if (waited_us >= LAST_READ_WAITED_US && strcmp(last_read->place, "local") == 0)
+	if (last_read->waited_us >= LAST_READ_WAITED_US && strcmp(last_read->place, "local") == 0)
 		last_read->place = "waited";
 
 	session_observed_here();
@@ -282,40 +235,55 @@ enforce_nested(QueryDesc *queryDesc, int eflags)
 		declare(queryDesc, &declaration);
 		requirement = requirement_of(&declaration, session_context());
 		if ((active_snapshot_is_older || !declaration_covers(&current, &declaration)) &&
-			requirement_is_pending(&requirement, RecoveryInProgress()))
-			require(meet_for_query(queryDesc, &requirement,
-								   wait_deadline(&requirement, declaration.wait_timeout_ms)),
-					&declaration, &requirement);
+			meet_is_pending(&requirement))
+			meet_failure_handle(meet_for_query(queryDesc, &requirement,
+											   ahead_deadline(&requirement, declaration.wait_timeout_ms)),
+								&declaration, &requirement);
 	}
 	/* It may see more than the statement that called it. */
 	session_observed_here();
 }
 
-/* Is the answer the same everywhere and at all times? */
-static bool
-reads_nothing(const PlannedStmt *plan)
-{
-	return plan->commandType == CMD_SELECT && plan->relationOids == NIL &&
-		plan->invalItems == NIL && plan->subplans == NIL &&
-		IsA(plan->planTree, Result) && outerPlan(plan->planTree) == NULL &&
-		((Result *) plan->planTree)->resconstantqual == NULL &&
-		!contain_mutable_functions((Node *) plan->planTree->targetlist);
-}
-
 /*
- * Does it only call a function of ours?  These tell about the server that they
- * run at; heartbeats among them, which nobody could answer for another one.
+ * reads_no_data
+ *		Does a statement read no data, so that nothing is demanded of it?
+ *
+ * It only computes, or calls our own functions, which tell about the server
+ * that they run at.  Heartbeats are among those, and what a router sends ahead
+ * of a query.
  */
 static bool
-is_about_this_server(const PlannedStmt *plan)
+reads_no_data(const PlannedStmt *plan)
 {
-	RangeTblFunction *call;
+	Plan	   *top = plan->planTree;
 
-	if (!IsA(plan->planTree, FunctionScan) || plan->relationOids != NIL)
+	if (plan->commandType != CMD_SELECT || plan->relationOids != NIL || plan->subplans != NIL)
 		return false;
-	call = linitial_node(RangeTblFunction, ((FunctionScan *) plan->planTree)->functions);
-	return IsA(call->funcexpr, FuncExpr) &&
-		extension_owns_schema(get_func_namespace(((FuncExpr *) call->funcexpr)->funcid));
+	if (IsA(top, FunctionScan))
+		return !reads_data_walker((Node *) ((FunctionScan *) top)->functions, NULL) &&
+			!reads_data_walker((Node *) top->targetlist, NULL) &&
+			!reads_data_walker((Node *) top->qual, NULL);
+	return IsA(top, Result) && outerPlan(top) == NULL &&
+		!reads_data_walker((Node *) top->targetlist, NULL) &&
+		!reads_data_walker(((Result *) top)->resconstantqual, NULL);
+}
+
+static bool
+reads_data_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, NextValueExpr) || check_functions_in_node(node, function_reads_data, NULL))
+		return true;
+	return expression_tree_walker(node, reads_data_walker, context);
+}
+
+static bool
+function_reads_data(Oid function, void *context)
+{
+	if (func_volatile(function) == PROVOLATILE_IMMUTABLE || function == F_SET_CONFIG)
+		return false;
+	return !extension_owns_schema(get_func_namespace(function));
 }
 
 /*
@@ -330,17 +298,8 @@ meet_for_query(QueryDesc *queryDesc, const Requirement *requirement, TimestampTz
 
 	if (queryDesc->snapshot == InvalidSnapshot || !IsMVCCSnapshot(queryDesc->snapshot))
 		return MEET_OK;
-	if (snapshot_is_fixed())
-	{
-		/* A transaction's snapshot is as good for its later statements. */
-		if (!position_is_set(requirement->position_here) &&
-			checked_transaction == COMPAT_MY_LXID)
-			return MEET_OK;
-		failure = meet_with_fixed_snapshot(requirement, deadline, queryDesc->snapshot);
-		if (failure == MEET_OK)
-			checked_transaction = COMPAT_MY_LXID;
-		return failure;
-	}
+	if (meet_snapshot_is_fixed())
+		return meet_with_fixed_snapshot(requirement, deadline, queryDesc->snapshot);
 
 	if (active_snapshot_is_the_querys(queryDesc))
 		failure = replace_active_snapshot(queryDesc, requirement, deadline);
@@ -426,33 +385,6 @@ go_to_primary(QueryDesc *queryDesc, MeetFailure failure)
 	return true;
 }
 
-/* A requirement wasn't met: answer all the same, with a warning, or not at all. */
-static void
-require(MeetFailure failure, const Declaration *declaration, const Requirement *requirement)
-{
-	if (failure == MEET_OK)
-		return;
-	if (declaration->on_timeout != ON_TIMEOUT_STALE || failure == MEET_NO_FENCE)
-		meet_error(failure, requirement);
-	answer_stale(declaration, failure);
-}
-
-static void
-answer_stale(const Declaration *declaration, MeetFailure failure)
-{
-	LastRead   *last_read = last_read_current();
-
-	last_read->place = "stale";
-	last_read->reason = meet_failure_text(failure);
-	violations_count(VIOLATION_STALE_ANSWER);
-	ereport(WARNING,
-			(errcode(ERRCODE_WARNING_STALE_ANSWER),
-			 errmsg("answer may be older than consistency level \"%s\" promises",
-					level_name(declaration->level)),
-			 errdetail("%s.", meet_failure_text(failure)),
-			 errhint("That is what consistency.on_timeout = stale asks for.")));
-}
-
 /*
  * enforce_begin_utility
  *		A utility statement begins, and nothing was met for it yet: not for the
@@ -467,147 +399,6 @@ enforce_begin_utility(void)
 			.max_lag = -1,
 	};
 	about_this_server = false;
-	waited_ahead_in_vain = leader_confirmed_ahead = false;
-}
-
-/*
- * enforce_before_utility
- *		Meet the requirement ahead of a utility statement with a query in it,
- *		whose portal holds a snapshot for the time of the execution.
- *
- * Failing is left to the query's start, which looks again.
- */
-void
-enforce_before_utility(const char *text, int location, int length)
-{
-	Declaration declaration;
-	Requirement requirement;
-	PortalSnapshots given;
-	TimestampTz start;
-
-	declaration_of_statement(&declaration, text, location, length, NIL);
-	requirement = requirement_of(&declaration, session_context());
-	if (!requirement_is_pending(&requirement, RecoveryInProgress()) ||
-		snapshot_is_fixed() || !give_portal_snapshots_back(&given))
-		return;
-
-	start = GetCurrentTimestamp();
-	waited_ahead_in_vain =
-		meet_ahead(&requirement, declaration.wait_timeout_ms) != MEET_OK;
-	waited_ahead_us = GetCurrentTimestamp() - start;
-	AcceptInvalidationMessages();
-	take_portal_snapshots(&given);
-}
-
-/*
- * Meet a requirement for the statement that starts next.  That one looks again;
- * but it needn't wait in vain again, nor confirm the leader anew.
- */
-static MeetFailure
-meet_ahead(const Requirement *requirement, int timeout_ms)
-{
-	MeetFailure failure = meet_requirement(requirement, wait_deadline(requirement, timeout_ms));
-
-	leader_confirmed_ahead = failure == MEET_OK && requirement->leader;
-	if (failure == MEET_REPLAY_BEHIND)
-	{
-		waited_in_vain = requirement->position_here;
-		waited_in_vain_ms = timeout_ms;
-	}
-	return failure;
-}
-
-/*
- * give_portal_snapshots_back
- *		Give back what the running portal holds for a utility statement.  False
- *		if the snapshots that are active aren't just its own; then all stays.
- */
-static bool
-give_portal_snapshots_back(PortalSnapshots *given)
-{
-	given->active = ActiveSnapshotSet();
-	given->hold = false;
-	if (given->active)
-	{
-		if (ActivePortal == NULL || ActivePortal->portalSnapshot != GetActiveSnapshot())
-			return false;
-		PopActiveSnapshot();
-		ActivePortal->portalSnapshot = NULL;
-
-		/* For out-of-line values in its result, of which there is none yet. */
-		if (ActivePortal->holdSnapshot)
-		{
-			UnregisterSnapshotFromOwner(ActivePortal->holdSnapshot, ActivePortal->resowner);
-			ActivePortal->holdSnapshot = NULL;
-			given->hold = true;
-		}
-	}
-	InvalidateCatalogSnapshot();
-	return true;
-}
-
-/* Take new ones for those that were given back. */
-static void
-take_portal_snapshots(const PortalSnapshots *given)
-{
-	if (given->active)
-		EnsurePortalSnapshotExists();
-	if (given->hold)
-		ActivePortal->holdSnapshot =
-			RegisterSnapshotOnOwner(GetActiveSnapshot(), ActivePortal->resowner);
-}
-
-/*
- * enforce_before_first_snapshot
- *		Meet the requirement ahead of the only snapshot that a transaction of
- *		REPEATABLE READ or SERIALIZABLE will take.
- */
-void
-enforce_before_first_snapshot(void)
-{
-	Declaration declaration;
-	Requirement requirement;
-	MeetFailure failure;
-
-	if (!IsolationUsesXactSnapshot() || FirstSnapshotSet)
-		return;
-	declaration_of_settings(&declaration);
-	requirement = requirement_of(&declaration, session_context());
-	if (!requirement_is_pending(&requirement, RecoveryInProgress()))
-		return;
-
-	InvalidateCatalogSnapshot();
-	failure = meet_for_transaction(&requirement,
-								   wait_deadline(&requirement, declaration.wait_timeout_ms));
-	require(failure, &declaration, &requirement);
-	checked_transaction = COMPAT_MY_LXID;
-}
-
-/*
- * enforce_after_import
- *		A token was handed in.  On a replica wait for it right away, so that
- *		the next statement is parsed against a catalog that is new enough.
- *
- * A timeout is nothing yet: the next statement may not need the position.
- */
-void
-enforce_after_import(void)
-{
-	Declaration declaration;
-	Requirement requirement;
-	TimestampTz start;
-
-	declaration_of_settings(&declaration);
-	requirement = requirement_of(&declaration, session_context());
-	requirement.max_staleness_ms = requirement.max_lag = -1;
-	if (!RecoveryInProgress() || !position_is_set(requirement.position_here) ||
-		requirement.leader || ActiveSnapshotSet() || snapshot_is_fixed())
-		return;
-
-	InvalidateCatalogSnapshot();
-	start = GetCurrentTimestamp();
-	(void) meet_ahead(&requirement, declaration.wait_timeout_ms);
-	waited_ahead_us = GetCurrentTimestamp() - start;
 }
 
 /* What the statement that is about to start is promised. */
@@ -633,12 +424,12 @@ enforce_for_routed_scan(const Declaration *declaration, Snapshot snapshot, bool 
 	MeetFailure failure;
 
 	*waited_us = 0;
-	if (!requirement_is_pending(&requirement, RecoveryInProgress()))
+	if (!meet_is_pending(&requirement))
 		return RegisterSnapshot(snapshot);
 
 	start = GetCurrentTimestamp();
-	deadline = wait_deadline(&requirement, declaration->wait_timeout_ms);
-	if (snapshot_is_fixed())
+	deadline = ahead_deadline(&requirement, declaration->wait_timeout_ms);
+	if (meet_snapshot_is_fixed())
 		failure = meet_with_fixed_snapshot(&requirement, deadline, snapshot);
 	else
 		failure = meet_with_new_snapshot(&requirement, deadline, &snapshot);
@@ -647,80 +438,6 @@ enforce_for_routed_scan(const Declaration *declaration, Snapshot snapshot, bool 
 	if (failure != MEET_OK && may_forward && RecoveryInProgress() &&
 		declaration->on_timeout == ON_TIMEOUT_PRIMARY)
 		return NULL;
-	require(failure, declaration, &requirement);
+	meet_failure_handle(failure, declaration, &requirement);
 	return RegisterSnapshot(snapshot);
-}
-
-/*
- * consistency.wait_for(token text, timeout interval)
- *		Wait until this server shows the token's position.
- *
- * A procedure, so that it can run without a snapshot.
- */
-Datum
-consistency_wait_for(PG_FUNCTION_ARGS)
-{
-	Position	position;
-	TimestampTz deadline;
-	PortalSnapshots given;
-	bool		gave_back;
-	MeetFailure failure;
-	Requirement requirement = {.max_staleness_ms = -1,.max_lag = -1};
-
-	errors_require_preload("consistency.wait_for()");
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("token must not be null")));
-	position = token_parse_or_error(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	if (PG_ARGISNULL(1))
-		deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), guc_wait_timeout);
-	else
-		deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-														   TimestampTzGetDatum(GetCurrentTimestamp()),
-														   PG_GETARG_DATUM(1)));
-	if (!position_is_set(position))
-		PG_RETURN_VOID();
-
-	requirement.position_here = position;
-	gave_back = !snapshot_is_fixed() && give_portal_snapshots_back(&given);
-	failure = meet_requirement(&requirement, deadline);
-	if (failure != MEET_OK)
-		meet_error(failure, &requirement);
-	if (gave_back)
-		take_portal_snapshots(&given);
-	PG_RETURN_VOID();
-}
-
-/* Is it the procedure above, which does its own waiting? */
-bool
-enforce_is_wait_for(Oid procedure)
-{
-	FmgrInfo	function;
-
-	fmgr_info(procedure, &function);
-	return function.fn_addr == consistency_wait_for;
-}
-
-/* Has the transaction a snapshot that it will keep? */
-static bool
-snapshot_is_fixed(void)
-{
-	return IsolationUsesXactSnapshot() && FirstSnapshotSet;
-}
-
-/* When to stop waiting. */
-static TimestampTz
-wait_deadline(const Requirement *requirement, int timeout_ms)
-{
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (position_is_set(requirement->position_here) &&
-		position_equal(requirement->position_here, waited_in_vain))
-	{
-		waited_in_vain = POSITION_NONE;
-		if (timeout_ms == waited_in_vain_ms)
-			return now;
-	}
-	return TimestampTzPlusMilliseconds(now, timeout_ms);
 }

@@ -16,12 +16,8 @@
 extern void enforce_init(void);
 
 extern void enforce_begin_utility(void);
-extern void enforce_before_utility(const char *text, int location, int length);
-extern void enforce_before_first_snapshot(void);
-extern void enforce_after_import(void);
 extern const Declaration *enforce_declaration(void);
 extern Snapshot enforce_for_routed_scan(const Declaration *declaration, Snapshot snapshot,
 										bool may_forward, int64 *waited_us);
-extern bool enforce_is_wait_for(Oid procedure);
 
 #endif							/* CONSISTENCY_ENFORCE_H */

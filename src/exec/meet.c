@@ -17,12 +17,13 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "access/xlogrecovery.h"
 #include "miscadmin.h"
 #include "utils/snapmgr.h"
 
-#include "core/errors.h"
+#include "core/compat.h"
 #include "core/guc.h"
 #include "exec/meet.h"
 #include "exec/replay_wait.h"
@@ -44,6 +45,12 @@
  */
 static Position replay_seen;
 
+/*
+ * The transaction whose snapshot, which it keeps, was found to be good, or was
+ * taken after a wait.
+ */
+static LocalTransactionId checked_transaction = InvalidLocalTransactionId;
+
 static MeetFailure meet_before_barrier(const Requirement *requirement, TimestampTz deadline);
 static MeetFailure meet_at_replica(const Requirement *requirement, TimestampTz deadline);
 static MeetFailure meet_bounds(const Requirement *requirement, TimestampTz deadline);
@@ -54,10 +61,25 @@ static MeetFailure await_heartbeat(int64 since_us, TimestampTz deadline);
 static MeetFailure await_replay(Position position, TimestampTz deadline);
 static bool bounds_hold_since(const Requirement *requirement, Position reached);
 static MeetFailure meet_leader(const Requirement *requirement, TimestampTz deadline);
+static bool is_deposed(const Requirement *requirement);
 static void warn_unfenced(void);
 static void check_timeline(Position position);
 static XLogRecPtr barrier_bound(const Requirement *requirement);
 static void note_replay(void);
+
+/* Must this server do something before it may serve a read? */
+bool
+meet_is_pending(const Requirement *requirement)
+{
+	return requirement_is_pending(requirement, RecoveryInProgress()) || is_deposed(requirement);
+}
+
+/* Has the transaction a snapshot that it will keep? */
+bool
+meet_snapshot_is_fixed(void)
+{
+	return IsolationUsesXactSnapshot() && FirstSnapshotSet;
+}
 
 /*
  * meet_requirement
@@ -75,7 +97,7 @@ meet_requirement(const Requirement *requirement, TimestampTz deadline)
 		return failure;
 	if (!barrier_wait(barrier_bound(requirement), deadline))
 		return MEET_NOT_VISIBLE;
-	session_elsewhere_holds_here();
+	session_elsewhere_holds_here(requirement->position_here);
 	return MEET_OK;
 }
 
@@ -92,15 +114,18 @@ meet_for_transaction(const Requirement *requirement, TimestampTz deadline)
 	MeetFailure failure;
 
 	if (!requirement->prefix || RecoveryInProgress())
-		return meet_requirement(requirement, deadline);
-
-	failure = meet_before_barrier(requirement, deadline);
-	if (failure != MEET_OK)
-		return failure;
-	if (!barrier_fix_snapshot(barrier_bound(requirement), deadline))
-		return MEET_NOT_VISIBLE;
-	session_elsewhere_holds_here();
-	return MEET_OK;
+		failure = meet_requirement(requirement, deadline);
+	else
+	{
+		failure = meet_before_barrier(requirement, deadline);
+		if (failure == MEET_OK &&
+			!barrier_fix_snapshot(barrier_bound(requirement), deadline))
+			failure = MEET_NOT_VISIBLE;
+		if (failure == MEET_OK)
+			session_elsewhere_holds_here(requirement->position_here);
+	}
+	checked_transaction = COMPAT_MY_LXID;
+	return failure;
 }
 
 /*
@@ -120,7 +145,7 @@ meet_with_new_snapshot(const Requirement *requirement, TimestampTz deadline, Sna
 		*snapshot = barrier_snapshot(barrier_bound(requirement), deadline);
 		if (*snapshot != NULL)
 		{
-			session_elsewhere_holds_here();
+			session_elsewhere_holds_here(requirement->position_here);
 			return MEET_OK;
 		}
 		failure = MEET_NOT_VISIBLE;
@@ -141,9 +166,15 @@ MeetFailure
 meet_with_fixed_snapshot(const Requirement *requirement, TimestampTz deadline, Snapshot snapshot)
 {
 	Position	seen = replay_seen;
-	MeetFailure failure = meet_before_barrier(requirement, deadline);
+	MeetFailure failure;
 	bool		good;
 
+	/* A transaction's snapshot is as good for its later statements. */
+	if (!position_is_set(requirement->position_here) &&
+		checked_transaction == COMPAT_MY_LXID)
+		return MEET_OK;
+
+	failure = meet_before_barrier(requirement, deadline);
 	if (failure != MEET_OK)
 		return failure;
 
@@ -156,7 +187,8 @@ meet_with_fixed_snapshot(const Requirement *requirement, TimestampTz deadline, S
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("the transaction's snapshot may be older than its consistency allows"),
 				 errhint("Retry the transaction: this server is ready for it now.")));
-	session_elsewhere_holds_here();
+	checked_transaction = COMPAT_MY_LXID;
+	session_elsewhere_holds_here(requirement->position_here);
 	return MEET_OK;
 }
 
@@ -190,7 +222,7 @@ meet_at_replica(const Requirement *requirement, TimestampTz deadline)
 		failure = await_replay(requirement->position_here, deadline);
 		if (failure != MEET_OK)
 			return failure;
-		session_elsewhere_holds_here();
+		session_elsewhere_holds_here(requirement->position_here);
 	}
 	failure = meet_bounds(requirement, deadline);
 	note_replay();
@@ -340,12 +372,10 @@ bounds_hold_since(const Requirement *requirement, Position reached)
 static MeetFailure
 meet_leader(const Requirement *requirement, TimestampTz deadline)
 {
-	Position	newer;
-
+	if (is_deposed(requirement))
+		return MEET_DEPOSED;
 	if (!requirement->leader)
 		return MEET_OK;
-	if (node_state_deposed(&newer))
-		timeline_error_deposed(newer, GetWALInsertionTimeLine());
 
 	if (fence_is_possible())
 		return fence_wait(deadline) ? MEET_OK : MEET_NOT_CONFIRMED;
@@ -353,6 +383,19 @@ meet_leader(const Requirement *requirement, TimestampTz deadline)
 		return MEET_NO_FENCE;
 	warn_unfenced();
 	return MEET_OK;
+}
+
+/*
+ * Has this primary heard of one that replaced it?  That matters to a read for
+ * which the primary is fresh by nature.
+ */
+static bool
+is_deposed(const Requirement *requirement)
+{
+	Position	newer;
+
+	return (requirement->leader || requirement->max_staleness_ms >= 0 || requirement->max_lag >= 0) &&
+		!RecoveryInProgress() && node_state_deposed(&newer);
 }
 
 /* The promise holds only while no failover happens: say so once a session. */
@@ -407,95 +450,4 @@ note_replay(void)
 {
 	if (RecoveryInProgress())
 		replay_seen.lsn = GetXLogReplayRecPtr(&replay_seen.tli);
-}
-
-/* Raise what is wrong as an error. */
-void
-meet_error(MeetFailure failure, const Requirement *requirement)
-{
-	char		wanted[POSITION_TEXT_SIZE];
-	char		reached[POSITION_TEXT_SIZE];
-	Position	replayed = POSITION_NONE;
-
-	switch (failure)
-	{
-		case MEET_REPLAY_BEHIND:
-			replayed.lsn = GetXLogReplayRecPtr(&replayed.tli);
-			ereport(ERROR,
-					(errcode(ERRCODE_CONSISTENCY_TIMEOUT),
-					 errmsg("replica did not reach position %s in time",
-							position_text(requirement->position_here, wanted)),
-					 errdetail("Replay has reached position %s.", position_text(replayed, reached)),
-					 errhint("Retry, raise consistency.wait_timeout, connect to the primary, or accept older data with SET consistency = 'eventual'.")));
-			break;
-		case MEET_NOT_FRESH:
-			ereport(ERROR,
-					(errcode(ERRCODE_CONSISTENCY_TIMEOUT),
-					 errmsg("replica did not become fresh enough in time"),
-					 errdetail("It misses writes that are older, or more, than the level \"bounded\" allows."),
-					 errhint("Retry, raise consistency.wait_timeout, consistency.max_staleness or consistency.max_lag, or connect to the primary.")));
-			break;
-		case MEET_NO_HEARTBEAT:
-			ereport(ERROR,
-					(errcode(ERRCODE_CONSISTENCY_TIMEOUT),
-					 errmsg("replica cannot tell how stale it is"),
-					 errdetail("The primary did not answer its heartbeats in time, or no primary is declared."),
-					 errhint("See the view consistency.nodes for the primary's state. It must be declared with CREATE SERVER, and have a user mapping for consistency.monitor_role.")));
-			break;
-		case MEET_NOT_VISIBLE:
-			ereport(ERROR,
-					(errcode(ERRCODE_CONSISTENCY_TIMEOUT),
-					 errmsg("a transaction that another node may have shown is still not visible here"),
-					 errdetail("It is committed, but waits for a synchronous standby's acknowledgement."),
-					 errhint("See pg_stat_replication for the standby, or raise consistency.wait_timeout.")));
-			break;
-		case MEET_NOT_CONFIRMED:
-			ereport(ERROR,
-					(errcode(ERRCODE_CONSISTENCY_TIMEOUT),
-					 errmsg("synchronous standbys did not confirm in time that this server is the primary"),
-					 errhint("See pg_stat_replication for them. If another server was promoted, connect to that one.")));
-			break;
-		case MEET_NO_FENCE:
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("no synchronous standby can confirm that this server is the primary"),
-					 errhint("Set synchronous_standby_names, or turn consistency.require_leader_fence off.")));
-			break;
-		case MEET_NOT_PRIMARY:
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("linearizable reads run at the primary only"),
-					 errdetail("This statement can't be sent there from a replica, or no primary is known."),
-					 errhint("Connect to the primary, or use SET consistency = 'session'.")));
-			break;
-		case MEET_OK:
-			break;
-	}
-	elog(ERROR, "no failure to raise");
-}
-
-/* The same in a few words. */
-const char *
-meet_failure_text(MeetFailure failure)
-{
-	switch (failure)
-	{
-		case MEET_REPLAY_BEHIND:
-			return "replica did not reach the position in time";
-		case MEET_NOT_FRESH:
-			return "replica did not become fresh enough in time";
-		case MEET_NO_HEARTBEAT:
-			return "replica cannot tell how stale it is";
-		case MEET_NOT_VISIBLE:
-			return "commits that another node may have shown are not visible yet";
-		case MEET_NOT_CONFIRMED:
-			return "synchronous standbys did not confirm that this server is the primary";
-		case MEET_NO_FENCE:
-			return "no synchronous standby can confirm that this server is the primary";
-		case MEET_NOT_PRIMARY:
-			return "this server is a replica";
-		case MEET_OK:
-			break;
-	}
-	return "";
 }

@@ -267,6 +267,7 @@ promise_of(const Declaration *declaration)
 			.max_staleness_ms = declaration->max_staleness_ms,
 			.max_lag = declaration->max_lag,
 			.on_timeout = guc_on_timeout_name(ON_TIMEOUT_ERROR),
+			.require_fence = guc_require_leader_fence,
 	};
 }
 

@@ -7,11 +7,13 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "commands/defrem.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
 
 #include "core/extension.h"
+#include "exec/ahead.h"
 #include "exec/enforce.h"
 #include "exec/nesting.h"
 #include "exec/utility_hook.h"
@@ -25,6 +27,7 @@ static void consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryStri
 									   ParamListInfo params, QueryEnvironment *queryEnv,
 									   DestReceiver *dest, QueryCompletion *qc);
 static void before_utility(const PlannedStmt *pstmt, const char *text);
+static void before_copy(CopyStmt *statement, const PlannedStmt *pstmt, const char *text);
 static bool explain_executes(ExplainStmt *statement);
 static void after_utility(Node *statement);
 static void refuse_alter_system(AlterSystemStmt *statement);
@@ -57,6 +60,7 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 	if (outermost)
 	{
 		enforce_begin_utility();
+		ahead_forget();
 		before_utility(pstmt, queryString);
 	}
 
@@ -97,19 +101,21 @@ before_utility(const PlannedStmt *pstmt, const char *text)
 	{
 		case T_ExplainStmt:
 			if (explain_executes((ExplainStmt *) statement))
-				enforce_before_utility(text, pstmt->stmt_location, pstmt->stmt_len);
+				ahead_of_utility(text, pstmt->stmt_location, pstmt->stmt_len);
 			break;
 		case T_CopyStmt:
+			before_copy((CopyStmt *) statement, pstmt, text);
+			break;
 		case T_DeclareCursorStmt:
 		case T_ExecuteStmt:
 		case T_CreateTableAsStmt:
 		case T_RefreshMatViewStmt:
 		case T_DoStmt:
-			enforce_before_utility(text, pstmt->stmt_location, pstmt->stmt_len);
+			ahead_of_utility(text, pstmt->stmt_location, pstmt->stmt_len);
 			break;
 		case T_CallStmt:
-			if (!enforce_is_wait_for(((CallStmt *) statement)->funcexpr->funcid))
-				enforce_before_utility(text, pstmt->stmt_location, pstmt->stmt_len);
+			if (!ahead_is_wait_for(((CallStmt *) statement)->funcexpr->funcid))
+				ahead_of_utility(text, pstmt->stmt_location, pstmt->stmt_len);
 			break;
 		case T_TransactionStmt:
 			if (((TransactionStmt *) statement)->kind == TRANS_STMT_COMMIT_PREPARED)
@@ -118,6 +124,20 @@ before_utility(const PlannedStmt *pstmt, const char *text)
 		default:
 			break;
 	}
+}
+
+/* A table that is copied is read without any query. */
+static void
+before_copy(CopyStmt *statement, const PlannedStmt *pstmt, const char *text)
+{
+	Oid			relation = InvalidOid;
+
+	if (statement->relation && !statement->is_from)
+		relation = RangeVarGetRelid(statement->relation, NoLock, true);
+	if (OidIsValid(relation))
+		ahead_of_copy(text, pstmt->stmt_location, pstmt->stmt_len, relation);
+	else
+		ahead_of_utility(text, pstmt->stmt_location, pstmt->stmt_len);
 }
 
 /* EXPLAIN ANALYZE? */
@@ -145,7 +165,7 @@ after_utility(Node *statement)
 		TransactionStmtKind kind = ((TransactionStmt *) statement)->kind;
 
 		if (kind == TRANS_STMT_BEGIN || kind == TRANS_STMT_START)
-			enforce_before_first_snapshot();
+			ahead_of_first_snapshot();
 	}
 	else if (IsA(statement, VariableSetStmt))
 	{
@@ -154,9 +174,9 @@ after_utility(Node *statement)
 		if (set->kind == VAR_RESET_ALL)
 			session_reset();
 		else if (set->kind == VAR_SET_MULTI)
-			enforce_before_first_snapshot();
+			ahead_of_first_snapshot();
 		else if (set->kind == VAR_SET_VALUE && strcmp(set->name, "consistency.token") == 0)
-			enforce_after_import();
+			ahead_after_import();
 	}
 	else if (IsA(statement, DiscardStmt))
 	{

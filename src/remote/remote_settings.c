@@ -122,7 +122,8 @@ settings_fingerprint(const RemotePromise *promise)
 	uint64		hash = hash_bytes_extended((const unsigned char *) promise->level,
 										   strlen(promise->level), 0);
 
-	hash = hash_combine64(hash, (uint64) promise->on_timeout[0] << 1 | promise->keeps_session);
+	hash = hash_combine64(hash, (uint64) promise->on_timeout[0] << 2 | promise->keeps_session << 1 |
+						  promise->require_fence);
 	hash = hash_combine64(hash, (uint64) promise->max_staleness_ms << 32 | (uint32) promise->max_lag);
 	hash = hash_combine64(hash, promise->wait_timeout_ms);
 
@@ -210,6 +211,8 @@ add_promise(StringInfo settings, const RemotePromise *promise)
 	appendStringInfo(settings, "consistency.max_staleness%c%d%c", 0, promise->max_staleness_ms, 0);
 	appendStringInfo(settings, "consistency.max_lag%c%d%c", 0, promise->max_lag, 0);
 	appendStringInfo(settings, "consistency.on_timeout%c%s%c", 0, promise->on_timeout, 0);
+	appendStringInfo(settings, "consistency.require_leader_fence%c%s%c", 0,
+					 promise->require_fence ? "on" : "off", 0);
 	appendStringInfo(settings, "consistency.wait_timeout%c%d%c", 0, promise->wait_timeout_ms, 0);
 }
 

@@ -26,6 +26,7 @@ typedef struct RemotePromise
 	int			max_staleness_ms;	/* -1: no bound */
 	int			max_lag;		/* bytes; -1: no bound */
 	const char *on_timeout;
+	bool		require_fence;	/* the primary must be confirmed */
 	int			wait_timeout_ms;
 } RemotePromise;
 

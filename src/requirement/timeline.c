@@ -86,15 +86,3 @@ timeline_error_ahead(Position position, TimeLineID current)
 			 errdetail("This server is on timeline %u; another one was promoted since.", current),
 			 errhint("Connect to the current primary.")));
 }
-
-/* The error of a primary that has heard of a newer one. */
-void
-timeline_error_deposed(Position newer, TimeLineID current)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_POSITION_LOST),
-			 errmsg("this server is not the primary any more"),
-			 errdetail("This server is on timeline %u; another one is the primary on timeline %u.",
-					   current, newer.tli),
-			 errhint("Connect to the current primary.")));
-}

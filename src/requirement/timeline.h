@@ -23,7 +23,6 @@ typedef enum TimelineVerdict
 
 extern TimelineVerdict timeline_judge(Position position, TimeLineID current);
 extern void timeline_error_lost(Position position, TimeLineID current) pg_attribute_noreturn();
-extern void timeline_error_deposed(Position newer, TimeLineID current) pg_attribute_noreturn();
 extern void timeline_error_ahead(Position position, TimeLineID current) pg_attribute_noreturn();
 
 #endif							/* CONSISTENCY_TIMELINE_H */

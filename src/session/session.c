@@ -114,13 +114,14 @@ session_observed_elsewhere(Position position)
 
 /*
  * session_elsewhere_holds_here
- *		Every snapshot that will be taken at this server from now on shows all
- *		that the session has seen elsewhere.
+ *		Every snapshot that will be taken at this server from now on shows this
+ *		position.  Is that all that the session has seen elsewhere?
  */
 void
-session_elsewhere_holds_here(void)
+session_elsewhere_holds_here(Position position)
 {
-	context.elsewhere_holds_here = true;
+	if (!position_before(position, context.elsewhere))
+		context.elsewhere_holds_here = true;
 }
 
 /* The current transaction makes something visible though it has no xid. */

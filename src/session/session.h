@@ -41,7 +41,7 @@ extern const SessionContext *session_context(void);
 
 extern void session_observed_here(void);
 extern void session_observed_elsewhere(Position position);
-extern void session_elsewhere_holds_here(void);
+extern void session_elsewhere_holds_here(Position position);
 extern void session_wrote_without_xid(void);
 extern void session_reset(void);
 
