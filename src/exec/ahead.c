@@ -149,7 +149,8 @@ ahead_after_import(void)
 	declaration_of_settings(&declaration);
 	requirement = requirement_of(&declaration, session_context());
 	requirement.max_staleness_ms = requirement.max_lag = -1;
-	if (!RecoveryInProgress() || !position_is_set(requirement.position_here) ||
+	if (!RecoveryInProgress() ||
+		!(position_is_set(requirement.position_here) || position_is_set(requirement.older_here)) ||
 		requirement.leader || ActiveSnapshotSet() || meet_snapshot_is_fixed())
 		return;
 

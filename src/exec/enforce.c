@@ -183,7 +183,10 @@ enforce_statement(QueryDesc *queryDesc)
 	last_read->requirement = requirement;
 
 	if (routed_plan_is_routed(queryDesc->plannedstmt))
+	{
+		meet_check_history(&requirement);
 		return;
+	}
 
 	if (ahead.leader_confirmed && !RecoveryInProgress())
 		requirement.leader = false;

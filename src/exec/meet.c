@@ -21,6 +21,7 @@
 #include "access/xlog.h"
 #include "access/xlogrecovery.h"
 #include "miscadmin.h"
+#include "storage/procarray.h"
 #include "utils/snapmgr.h"
 
 #include "core/compat.h"
@@ -56,14 +57,19 @@ static MeetFailure meet_at_replica(const Requirement *requirement, TimestampTz d
 static MeetFailure meet_bounds(const Requirement *requirement, TimestampTz deadline);
 static bool bounds_position(const Requirement *requirement, int64 began_us, int64 *since_us,
 							Position *position);
-static bool heartbeat_since(int64 since_us, int64 began_us, Position *position);
+static bool heartbeat_since(int64 since_us, Position *position);
 static MeetFailure await_heartbeat(int64 since_us, TimestampTz deadline);
 static MeetFailure await_replay(Position position, TimestampTz deadline);
+static void error_blocked(void) pg_attribute_noreturn();
+static bool snapshot_holds(const Requirement *requirement, Snapshot snapshot, Position seen);
+static bool snapshot_is_current(Snapshot snapshot);
 static bool bounds_hold_since(const Requirement *requirement, Position reached);
 static MeetFailure meet_leader(const Requirement *requirement, TimestampTz deadline);
 static bool is_deposed(const Requirement *requirement);
 static void warn_unfenced(void);
 static void check_timeline(Position position);
+static void error_lost(Position position, TimeLineID tli) pg_attribute_noreturn();
+static void elsewhere_holds_here(const Requirement *requirement);
 static XLogRecPtr barrier_bound(const Requirement *requirement);
 static void note_replay(void);
 
@@ -97,7 +103,7 @@ meet_requirement(const Requirement *requirement, TimestampTz deadline)
 		return failure;
 	if (!barrier_wait(barrier_bound(requirement), deadline))
 		return MEET_NOT_VISIBLE;
-	session_elsewhere_holds_here(requirement->position_here);
+	elsewhere_holds_here(requirement);
 	return MEET_OK;
 }
 
@@ -122,9 +128,12 @@ meet_for_transaction(const Requirement *requirement, TimestampTz deadline)
 			!barrier_fix_snapshot(barrier_bound(requirement), deadline))
 			failure = MEET_NOT_VISIBLE;
 		if (failure == MEET_OK)
-			session_elsewhere_holds_here(requirement->position_here);
+			elsewhere_holds_here(requirement);
 	}
-	checked_transaction = COMPAT_MY_LXID;
+
+	/* A bound is to hold when the snapshot is taken, which may be much later. */
+	if (FirstSnapshotSet || failure != MEET_OK || !requirement_has_bounds(requirement))
+		checked_transaction = COMPAT_MY_LXID;
 	return failure;
 }
 
@@ -145,7 +154,7 @@ meet_with_new_snapshot(const Requirement *requirement, TimestampTz deadline, Sna
 		*snapshot = barrier_snapshot(barrier_bound(requirement), deadline);
 		if (*snapshot != NULL)
 		{
-			session_elsewhere_holds_here(requirement->position_here);
+			elsewhere_holds_here(requirement);
 			return MEET_OK;
 		}
 		failure = MEET_NOT_VISIBLE;
@@ -158,9 +167,10 @@ meet_with_new_snapshot(const Requirement *requirement, TimestampTz deadline, Sna
  * meet_with_fixed_snapshot
  *		Meet the requirement with a snapshot that can't be taken anew.
  *
- * On a primary the snapshot may be behind the barrier as it is.  On a replica
- * there is no telling, unless this session had looked before it took the
- * snapshot; but after the error a retry finds what it needs.
+ * On a primary the snapshot may be behind the barrier as it is.  Of one that was
+ * taken at a replica it can be told only if nothing has happened since, or if
+ * this session had looked before it took the snapshot; but after the error a
+ * retry finds what it needs.
  */
 MeetFailure
 meet_with_fixed_snapshot(const Requirement *requirement, TimestampTz deadline, Snapshot snapshot)
@@ -171,6 +181,7 @@ meet_with_fixed_snapshot(const Requirement *requirement, TimestampTz deadline, S
 
 	/* A transaction's snapshot is as good for its later statements. */
 	if (!position_is_set(requirement->position_here) &&
+		!position_is_set(requirement->older_here) &&
 		checked_transaction == COMPAT_MY_LXID)
 		return MEET_OK;
 
@@ -178,8 +189,8 @@ meet_with_fixed_snapshot(const Requirement *requirement, TimestampTz deadline, S
 	if (failure != MEET_OK)
 		return failure;
 
-	if (RecoveryInProgress())
-		good = !position_is_set(requirement->position_here) && bounds_hold_since(requirement, seen);
+	if (snapshot->takenDuringRecovery)
+		good = snapshot_holds(requirement, snapshot, seen);
 	else
 		good = barrier_is_behind(snapshot, barrier_bound(requirement), requirement->prefix, deadline);
 	if (!good)
@@ -188,8 +199,32 @@ meet_with_fixed_snapshot(const Requirement *requirement, TimestampTz deadline, S
 				 errmsg("the transaction's snapshot may be older than its consistency allows"),
 				 errhint("Retry the transaction: this server is ready for it now.")));
 	checked_transaction = COMPAT_MY_LXID;
-	session_elsewhere_holds_here(requirement->position_here);
+	elsewhere_holds_here(requirement);
 	return MEET_OK;
+}
+
+/*
+ * meet_check_history
+ *		Raise an error if the session knows of anything that this server knows
+ *		to have been lost.
+ *
+ * For a read that leaves: the other node is told of the highest position only.
+ */
+void
+meet_check_history(const Requirement *requirement)
+{
+	const Position positions[] = {requirement->position_here, requirement->older_here};
+	TimeLineID	tli;
+
+	if (RecoveryInProgress())
+		(void) GetXLogReplayRecPtr(&tli);
+	else
+		tli = GetWALInsertionTimeLine();
+	for (int i = 0; i < lengthof(positions); i++)
+	{
+		if (position_is_set(positions[i]) && timeline_judge(positions[i], tli) == TIMELINE_LOST)
+			error_lost(positions[i], tli);
+	}
 }
 
 /* Meet all of it but the barrier. */
@@ -202,7 +237,10 @@ meet_before_barrier(const Requirement *requirement, TimestampTz deadline)
 		return failure;
 	failure = meet_leader(requirement, deadline);
 	if (failure == MEET_OK)
+	{
 		check_timeline(requirement->position_here);
+		check_timeline(requirement->older_here);
+	}
 	return failure;
 }
 
@@ -210,20 +248,27 @@ meet_before_barrier(const Requirement *requirement, TimestampTz deadline)
 static MeetFailure
 meet_at_replica(const Requirement *requirement, TimestampTz deadline)
 {
-	MeetFailure failure;
+	MeetFailure failure = MEET_OK;
 
 	if (!RecoveryInProgress())
 		return MEET_OK;
 	if (requirement->leader)
+	{
+		meet_check_history(requirement);
 		return MEET_NOT_PRIMARY;
+	}
 
 	if (position_is_set(requirement->position_here))
-	{
 		failure = await_replay(requirement->position_here, deadline);
-		if (failure != MEET_OK)
-			return failure;
-		session_elsewhere_holds_here(requirement->position_here);
-	}
+	if (failure == MEET_OK && position_is_set(requirement->older_here))
+		failure = await_replay(requirement->older_here, deadline);
+	if (failure != MEET_OK)
+		return failure;
+
+	/* Promoted meanwhile, a primary asks whether it has lost the position. */
+	if (!RecoveryInProgress())
+		return MEET_OK;
+	elsewhere_holds_here(requirement);
 	failure = meet_bounds(requirement, deadline);
 	note_replay();
 	return failure;
@@ -235,7 +280,7 @@ meet_bounds(const Requirement *requirement, TimestampTz deadline)
 {
 	int64		began_us = node_clock_us();
 
-	if (requirement->max_staleness_ms < 0 && requirement->max_lag < 0)
+	if (!requirement_has_bounds(requirement))
 		return MEET_OK;
 
 	for (;;)
@@ -244,6 +289,7 @@ meet_bounds(const Requirement *requirement, TimestampTz deadline)
 		Position	wanted;
 		int64		since_us;
 		MeetFailure failure;
+		ReplayWaitResult result;
 
 		if (!RecoveryInProgress())
 			return MEET_OK;
@@ -255,9 +301,15 @@ meet_bounds(const Requirement *requirement, TimestampTz deadline)
 			continue;
 		}
 
-		/* What is wanted moves with time: look again now and then. */
-		if (await_replay(wanted, Min(nap_end, deadline)) == MEET_OK)
+		/*
+		 * What is wanted moves with time: look again now and then.  That it
+		 * was lost is no news to a session that hasn't seen it.
+		 */
+		result = replay_wait(wanted, Min(nap_end, deadline));
+		if (result == REPLAY_REACHED || result == REPLAY_ENDED)
 			return MEET_OK;
+		if (result == REPLAY_BLOCKED_BY_US)
+			error_blocked();
 		if (GetCurrentTimestamp() >= deadline)
 			return MEET_NOT_FRESH;
 	}
@@ -281,13 +333,13 @@ bounds_position(const Requirement *requirement, int64 began_us, int64 *since_us,
 	{
 		*since_us = node_clock_us() - requirement->max_staleness_ms * INT64CONST(1000);
 		*since_us = Min(*since_us, began_us);
-		if (!heartbeat_since(*since_us, began_us, position))
+		if (!heartbeat_since(*since_us, position))
 			return false;
 	}
 	if (requirement->max_lag >= 0)
 	{
 		*since_us = began_us;
-		if (!heartbeat_since(*since_us, began_us, &latest))
+		if (!heartbeat_since(*since_us, &latest))
 			return false;
 		latest.lsn = latest.lsn > requirement->max_lag ? latest.lsn - requirement->max_lag : 1;
 		*position = position_max(*position, latest);
@@ -296,21 +348,21 @@ bounds_position(const Requirement *requirement, int64 began_us, int64 *since_us,
 }
 
 /*
- * What did the primary have at some time, at most?  An answer of a primary that
- * was since replaced doesn't count, if it was beyond what its successor kept.
+ * What did the primary have at some time, at most?  A primary that was replaced
+ * doesn't know, and this replica may be the first to notice.
  */
 static bool
-heartbeat_since(int64 since_us, int64 began_us, Position *position)
+heartbeat_since(int64 since_us, Position *position)
 {
 	TimeLineID	tli;
 
-	(void) GetXLogReplayRecPtr(&tli);
 	if (!node_freshness_position(since_us, position))
 		return false;
-	if (!RecoveryInProgress() || timeline_judge(*position, tli) != TIMELINE_LOST)
+	(void) GetXLogReplayRecPtr(&tli);
+	if (position->tli >= tli)
 		return true;
-	return node_freshness_position(began_us, position) &&
-		timeline_judge(*position, tli) != TIMELINE_LOST;
+	node_freshness_follow_timeline();
+	return false;
 }
 
 /*
@@ -336,23 +388,62 @@ await_heartbeat(int64 since_us, TimestampTz deadline)
 	return MEET_OK;
 }
 
+/* Wait for a position that the session has seen: that it was lost is an error. */
 static MeetFailure
 await_replay(Position position, TimestampTz deadline)
 {
+	TimeLineID	tli;
+
 	switch (replay_wait(position, deadline))
 	{
 		case REPLAY_TIMED_OUT:
 			return MEET_REPLAY_BEHIND;
+		case REPLAY_LOST:
+			(void) GetXLogReplayRecPtr(&tli);
+			error_lost(position, tli);
 		case REPLAY_BLOCKED_BY_US:
-			ereport(ERROR,
-					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-					 errmsg("replay waits for this session while this session waits for replay"),
-					 errhint("Retry the transaction: what it holds is released, and replay can go on.")));
+			error_blocked();
 		case REPLAY_REACHED:
 		case REPLAY_ENDED:
 			break;
 	}
 	return MEET_OK;
+}
+
+static void
+error_blocked(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("replay waits for this session while this session waits for replay"),
+			 errhint("Retry the transaction: what it holds is released, and replay can go on.")));
+}
+
+/*
+ * Does a snapshot that was taken at a replica, perhaps before it was promoted,
+ * show what is required, which new ones do?  "seen": what replay had reached
+ * before the snapshot was taken.
+ */
+static bool
+snapshot_holds(const Requirement *requirement, Snapshot snapshot, Position seen)
+{
+	if (snapshot_is_current(snapshot))
+		return true;
+	return !requirement->leader && !position_is_set(requirement->position_here) &&
+		!position_is_set(requirement->older_here) && bounds_hold_since(requirement, seen);
+}
+
+/* Does a snapshot of a replica show what a new one would? */
+static bool
+snapshot_is_current(Snapshot snapshot)
+{
+	static SnapshotData now = {.snapshot_type = SNAPSHOT_MVCC};
+
+	GetSnapshotData(&now);
+	return now.takenDuringRecovery && now.xmin == snapshot->xmin && now.xmax == snapshot->xmax &&
+		now.suboverflowed == snapshot->suboverflowed && now.subxcnt == snapshot->subxcnt &&
+		(now.subxcnt == 0 ||
+		 memcmp(now.subxip, snapshot->subxip, now.subxcnt * sizeof(TransactionId)) == 0);
 }
 
 /* Do the bounds hold for a snapshot that shows at least this position? */
@@ -362,7 +453,7 @@ bounds_hold_since(const Requirement *requirement, Position reached)
 	int64		since_us;
 	Position	wanted;
 
-	if (requirement->max_staleness_ms < 0 && requirement->max_lag < 0)
+	if (!requirement_has_bounds(requirement))
 		return true;
 	return bounds_position(requirement, node_clock_us(), &since_us, &wanted) &&
 		!position_before(reached, wanted);
@@ -394,7 +485,7 @@ is_deposed(const Requirement *requirement)
 {
 	Position	newer;
 
-	return (requirement->leader || requirement->max_staleness_ms >= 0 || requirement->max_lag >= 0) &&
+	return (requirement->leader || requirement_has_bounds(requirement)) &&
 		!RecoveryInProgress() && node_state_deposed(&newer);
 }
 
@@ -428,11 +519,24 @@ check_timeline(Position position)
 		case TIMELINE_PAST:
 			break;
 		case TIMELINE_LOST:
-			violations_count(VIOLATION_LOST_POSITION);
-			timeline_error_lost(position, tli);
+			error_lost(position, tli);
 		case TIMELINE_AHEAD:
 			timeline_error_ahead(position, tli);
 	}
+}
+
+static void
+error_lost(Position position, TimeLineID tli)
+{
+	violations_count(VIOLATION_LOST_POSITION);
+	timeline_error_lost(position, tli);
+}
+
+/* New snapshots show what the session has seen elsewhere, by then. */
+static void
+elsewhere_holds_here(const Requirement *requirement)
+{
+	session_elsewhere_holds_here(requirement->position_here, requirement->older_here);
 }
 
 /*

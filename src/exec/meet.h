@@ -20,6 +20,7 @@ extern MeetFailure meet_with_new_snapshot(const Requirement *requirement, Timest
 										  Snapshot *snapshot);
 extern MeetFailure meet_with_fixed_snapshot(const Requirement *requirement, TimestampTz deadline,
 											Snapshot snapshot);
+extern void meet_check_history(const Requirement *requirement);
 extern bool meet_is_pending(const Requirement *requirement);
 extern bool meet_snapshot_is_fixed(void);
 

@@ -28,7 +28,6 @@
 #include "core/wait_event.h"
 #include "exec/replay_wait.h"
 #include "requirement/timeline.h"
-#include "stats/violations.h"
 
 /* naps while waiting, milliseconds */
 #define REPLAY_NAP_MIN 1
@@ -37,7 +36,7 @@
 /* the part of a wait event that tells its class */
 #define WAIT_EVENT_CLASS 0xFF000000U
 
-static bool reached(Position position);
+static TimelineVerdict judge(Position position, bool *reached);
 static bool replay_waits_for_us(void);
 static bool startup_waits_for_our_lock(PGPROC *startup);
 
@@ -45,8 +44,7 @@ static bool startup_waits_for_our_lock(PGPROC *startup);
  * replay_wait
  *		Wait until replay has reached a position, at most until the deadline.
  *
- * Raises an error if the position was lost in a failover.  The caller should
- * hold no snapshot if it can help it.
+ * The caller should hold no snapshot if it can help it.
  */
 ReplayWaitResult
 replay_wait(Position position, TimestampTz deadline)
@@ -57,10 +55,13 @@ replay_wait(Position position, TimestampTz deadline)
 	for (;;)
 	{
 		TimestampTz now;
+		bool		reached;
 
 		if (!RecoveryInProgress())
 			return REPLAY_ENDED;
-		if (reached(position))
+		if (judge(position, &reached) == TIMELINE_LOST)
+			return REPLAY_LOST;
+		if (reached)
 			return REPLAY_REACHED;
 
 		now = GetCurrentTimestamp();
@@ -83,25 +84,18 @@ replay_wait(Position position, TimestampTz deadline)
 	}
 }
 
-/* Has replay reached the position?  Error if it never will. */
-static bool
-reached(Position position)
+/* Where does the position stand, and has replay reached it? */
+static TimelineVerdict
+judge(Position position, bool *reached)
 {
 	TimeLineID	tli;
 	XLogRecPtr	replayed = GetXLogReplayRecPtr(&tli);
+	TimelineVerdict verdict = timeline_judge(position, tli);
 
-	switch (timeline_judge(position, tli))
-	{
-		case TIMELINE_SAME:
-		case TIMELINE_PAST:
-			return replayed >= position.lsn;
-		case TIMELINE_LOST:
-			violations_count(VIOLATION_LOST_POSITION);
-			timeline_error_lost(position, tli);
-		case TIMELINE_AHEAD:
-			break;				/* we may follow yet */
-	}
-	return false;
+	/* A timeline that is ahead we may follow yet. */
+	*reached = (verdict == TIMELINE_SAME || verdict == TIMELINE_PAST) &&
+		replayed >= position.lsn;
+	return verdict;
 }
 
 /*

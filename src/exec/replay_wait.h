@@ -17,6 +17,8 @@ typedef enum ReplayWaitResult
 	REPLAY_REACHED,				/* snapshots taken from now on show the
 								 * position */
 	REPLAY_TIMED_OUT,
+	REPLAY_LOST,				/* the position isn't in the history of the
+								 * timeline that is replayed now */
 	REPLAY_BLOCKED_BY_US,		/* replay waits for a lock or snapshot of ours */
 	REPLAY_ENDED				/* the server was promoted: it is a primary
 								 * now */

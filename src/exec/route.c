@@ -109,6 +109,8 @@ route_await_primary(Route *route)
 	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 													   route->declaration.wait_timeout_ms);
 
+	int64		began_us = node_clock_us();
+
 	if (node_catalog_servers() == NIL)
 		return false;
 	node_state_request();
@@ -120,6 +122,7 @@ route_await_primary(Route *route)
 		CHECK_FOR_INTERRUPTS();
 		if (!RecoveryInProgress())
 			return false;		/* it is this one */
+		node_freshness_request(began_us);
 		route_to_primary(route);
 	}
 	return route->remote;

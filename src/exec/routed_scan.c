@@ -435,7 +435,12 @@ enforce_local(RoutedScanState *state)
 		state->tried_here = true;
 		route_to_primary(&state->route);
 		if (!state->route.remote && !route_await_primary(&state->route))
-			error_primary_unreachable(state);
+		{
+			if (RecoveryInProgress())
+				error_primary_unreachable(state);
+			enforce_local(state);	/* promoted meanwhile */
+			return;
+		}
 		state->node_name = state->route.node_name;
 		return;
 	}

@@ -12,7 +12,9 @@
  * NodeTable.wanted_us and the monitor is woken, which then asks the primary at
  * once.  Requests that come while it is at it don't wake it again: it looks
  * once more when the answer has come.  So any number of them share one
- * heartbeat, or two.
+ * heartbeat, or two.  While somebody waits, a primary that can't be reached is
+ * tried more often than otherwise, and replicas are asked more often, one of
+ * which may have been promoted.
  *
  * A primary that hasn't been replaced needs to ask nobody.
  *
@@ -26,6 +28,11 @@
 #include "node/node_freshness.h"
 #include "node/node_table.h"
 #include "session/commit_position.h"
+
+/* who has asked within this time still waits, microseconds */
+#define WAITED_FOR_US 500000
+
+static bool is_waited_for(int64 now);
 
 /*
  * node_freshness_position
@@ -50,6 +57,19 @@ node_freshness_position(int64 since_us, Position *position)
 }
 
 /*
+ * node_freshness_follow_timeline
+ *		This server is on a newer timeline than the history: what an older
+ *		primary answered bounds nothing any more.
+ */
+void
+node_freshness_follow_timeline(void)
+{
+	LWLockAcquire(&node_table->lock, LW_EXCLUSIVE);
+	node_table_follow_timeline();
+	LWLockRelease(&node_table->lock);
+}
+
+/*
  * node_freshness_request
  *		Have the primary asked, as soon as possible, unless it has answered
  *		since since_us already.
@@ -68,10 +88,11 @@ node_freshness_request(int64 since_us)
 	newest = node_lag_newest(&node_table->history);
 	if (newest < since_us)
 	{
-		bool		known = node_table->wanted_us > newest;
+		bool		known = node_table->wanted_us > newest && is_waited_for(now);
 
 		/* What is asked now can't be of a later time than now. */
 		node_table->wanted_us = Max(node_table->wanted_us, Min(since_us, now));
+		node_table->requested_us = now;
 		if (!known && node_table->monitor)
 			SetLatch(node_table->monitor);
 	}
@@ -130,14 +151,26 @@ node_freshness_sample_self(void)
 		ConditionVariableBroadcast(&node_table->answered);
 }
 
-/* Of what time, or later, an answer of the primary is wanted. */
+/*
+ * node_freshness_wanted
+ *		Of what time, or later, an answer of the primary is wanted; and does
+ *		anybody wait for it still?
+ */
 int64
-node_freshness_wanted(void)
+node_freshness_wanted(bool *waited_for)
 {
 	int64		wanted_us;
 
 	LWLockAcquire(&node_table->lock, LW_SHARED);
 	wanted_us = node_table->wanted_us;
+	*waited_for = is_waited_for(node_clock_us());
 	LWLockRelease(&node_table->lock);
 	return wanted_us;
+}
+
+/* Who waits asks again and again.  Under lock. */
+static bool
+is_waited_for(int64 now)
+{
+	return node_table->requested_us > now - WAITED_FOR_US;
 }

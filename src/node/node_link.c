@@ -29,6 +29,7 @@
 											 * else */
 #define MIN_ANSWER_LIMIT_US	1000000L
 #define MAX_BACKOFF_US		(10 * 1000000L)
+#define URGENT_US			250000L /* between attempts, while somebody waits */
 #define MAX_OPTIONS			100 /* more than libpq has */
 
 #define HEARTBEAT_QUERY \
@@ -82,12 +83,12 @@ node_link_next(const NodeLink *link)
 		case LINK_OFF:
 			break;
 		case LINK_CLOSED:
-			return link->due_us;
+			return link->urgent ? Min(link->due_us, link->closed_us + URGENT_US) : link->due_us;
 		case LINK_CONNECTING:
 		case LINK_ASKED:
 			return link->deadline_us;
 		case LINK_IDLE:
-			return link->asked_us + interval_us();
+			return link->asked_us + (link->urgent ? Min(interval_us(), URGENT_US) : interval_us());
 	}
 	return PG_INT64_MAX;
 }
@@ -118,17 +119,25 @@ node_link_run(NodeLink *link, int64 now)
 	}
 }
 
+/* Is a node connected that was the primary in its last answer? */
+bool
+node_link_has_primary(const NodeLink *link)
+{
+	return link->role == NODE_PRIMARY &&
+		(link->phase == LINK_IDLE || link->phase == LINK_ASKED);
+}
+
 /*
- * An answer of the primary to a heartbeat sent at wanted_us or later is
- * wanted.  Ask, if this may be the primary and can be asked now.  It can't
- * while it owes an answer (call again then), nor without a connection: each
- * new one begins with a heartbeat.
+ * An answer of the primary, which this may be, to a heartbeat sent at wanted_us
+ * or later is wanted.  Ask, if that is possible now.  It isn't while the node
+ * owes an answer (call again then), nor without a connection: each new one
+ * begins with a heartbeat.  If somebody waits for it, try often.
  */
 void
-node_link_want(NodeLink *link, int64 wanted_us)
+node_link_want(NodeLink *link, int64 wanted_us, bool waited_for)
 {
-	if (link->phase == LINK_IDLE && link->role != NODE_REPLICA &&
-		link->asked_us < wanted_us)
+	link->urgent = waited_for;
+	if (link->phase == LINK_IDLE && link->asked_us < wanted_us)
 		ask(link, node_clock_us());
 }
 
@@ -223,6 +232,7 @@ fail(NodeLink *link, int64 now, const char *message)
 		backoff *= 2;
 	backoff = Min(backoff, MAX_BACKOFF_US);
 	link->failures++;
+	link->closed_us = now;
 	link->due_us = now + backoff / 2 +
 		(int64) (pg_prng_double(&pg_global_prng_state) * (backoff / 2));
 	link->phase = LINK_CLOSED;

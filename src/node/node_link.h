@@ -30,12 +30,14 @@ typedef struct NodeLink
 	PGconn	   *conn;			/* NULL when off or closed */
 	uint32		wants;			/* socket events waited for; 0 when off or
 								 * closed */
-	int64		due_us;			/* when closed */
+	int64		closed_us;		/* when closed: since when */
+	int64		due_us;			/* when closed: until when, as a rule */
 	int64		deadline_us;	/* when connecting or asked */
 	int64		asked_us;		/* when the last heartbeat was sent */
 	NodeRole	role;			/* in the last answer */
 	bool		first;			/* no heartbeat came back on this connection
 								 * yet */
+	bool		urgent;			/* somebody waits for its answer */
 	uint32		failures;		/* since the last good heartbeat */
 	bool		password_required;	/* goes with conninfo */
 	char		conninfo[NODE_CONNINFO_SIZE];	/* of this connection */
@@ -48,7 +50,8 @@ extern void node_link_start(NodeLink *link, int slot, uint32 generation);
 extern void node_link_stop(NodeLink *link);
 extern int64 node_link_next(const NodeLink *link);
 extern void node_link_run(NodeLink *link, int64 now);
-extern void node_link_want(NodeLink *link, int64 wanted_us);
+extern bool node_link_has_primary(const NodeLink *link);
+extern void node_link_want(NodeLink *link, int64 wanted_us, bool waited_for);
 extern void node_link_socket_ready(NodeLink *link, int64 now);
 
 #endif							/* CONSISTENCY_NODE_LINK_H */

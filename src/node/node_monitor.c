@@ -233,7 +233,9 @@ static void
 follow_freshness(void)
 {
 	int64		now = node_clock_us();
-	int64		wanted_us = node_freshness_wanted();
+	bool		waited_for;
+	int64		wanted_us = node_freshness_wanted(&waited_for);
+	bool		primary_known = false;
 
 	if (now >= own_sample_us && watches_any())
 	{
@@ -241,7 +243,14 @@ follow_freshness(void)
 		own_sample_us = now + guc_monitor_interval * INT64CONST(1000);
 	}
 	for (int slot = 0; slot < NODE_STATE_MAX_NODES; slot++)
-		node_link_want(&links[slot], wanted_us);
+		primary_known |= node_link_has_primary(&links[slot]);
+	for (int slot = 0; slot < NODE_STATE_MAX_NODES; slot++)
+	{
+		if (links[slot].role != NODE_REPLICA)
+			node_link_want(&links[slot], wanted_us, waited_for);
+		else
+			node_link_want(&links[slot], PG_INT64_MIN, waited_for && !primary_known);
+	}
 }
 
 /* Make a new set of what to wait for. */

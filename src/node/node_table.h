@@ -88,6 +88,8 @@ typedef struct NodeTable
 	Oid			requests[NODE_MAX_REQUESTS];
 	int64		wanted_us;		/* a primary's answer of then or later is
 								 * wanted; PG_INT64_MIN: none was yet */
+	int64		requested_us;	/* when somebody last wanted one and had to
+								 * wait; PG_INT64_MIN: nobody did yet */
 	NodeLagHistory history;		/* what the primary had when */
 	SharedNode	nodes[NODE_STATE_MAX_NODES];
 	SharedServer servers[NODE_STATE_MAX_SERVERS];

@@ -30,6 +30,7 @@ requirement_of(const Declaration *declaration, const SessionContext *context)
 		requirement.position = session_context_position(context);
 		if (!context->elsewhere_holds_here)
 			requirement.position_here = context->elsewhere;
+		requirement.older_here = context->older;
 	}
 	return requirement;
 }
@@ -41,8 +42,9 @@ requirement_of(const Declaration *declaration, const SessionContext *context)
 bool
 requirement_is_pending(const Requirement *requirement, bool at_replica)
 {
-	return position_is_set(requirement->position_here) || requirement->leader ||
-		(at_replica ? requirement->max_staleness_ms >= 0 || requirement->max_lag >= 0 :
+	return position_is_set(requirement->position_here) ||
+		position_is_set(requirement->older_here) || requirement->leader ||
+		(at_replica ? requirement_has_bounds(requirement) :
 		 requirement->prefix);
 }
 

@@ -24,10 +24,19 @@ typedef struct Requirement
 	Position	position_here;	/* what this server must show and perhaps
 								 * doesn't; none: nothing. At a primary: its
 								 * snapshot must be behind the barrier. */
+	Position	older_here;		/* the same, of an older timeline; none:
+								 * nothing */
 	int			max_staleness_ms;	/* what it may miss must be younger; -1:
 									 * no bound */
 	int			max_lag;		/* bytes of WAL that it may miss; -1: no bound */
 } Requirement;
+
+/* Is there a bound on what the read may miss? */
+static inline bool
+requirement_has_bounds(const Requirement *requirement)
+{
+	return requirement->max_staleness_ms >= 0 || requirement->max_lag >= 0;
+}
 
 extern Requirement requirement_of(const Declaration *declaration, const SessionContext *context);
 extern bool requirement_is_pending(const Requirement *requirement, bool at_replica);

@@ -17,11 +17,15 @@
 #include "core/errors.h"
 #include "requirement/timeline.h"
 
+static void error_no_history(Position position, TimeLineID current) pg_attribute_noreturn();
+
 /*
  * timeline_judge
  *		Where does a position stand, seen from a server on timeline "current"?
  *
- * May raise the errors of reading a timeline history file.
+ * May raise the errors of reading a timeline history file.  PostgreSQL takes
+ * the lack of one for a timeline without parents; here it would mean that
+ * everything was lost, so that is an error.
  */
 TimelineVerdict
 timeline_judge(Position position, TimeLineID current)
@@ -51,12 +55,29 @@ timeline_judge(Position position, TimeLineID current)
 				end = entry->end;
 		}
 		list_free_deep(history);
+		if (end == InvalidXLogRecPtr && !existsTimeLineHistory(current))
+			error_no_history(position, current);
 		cached_current = current;
 		cached_old = position.tli;
 		cached_end = end;
 	}
 
 	return position.lsn <= cached_end ? TIMELINE_PAST : TIMELINE_LOST;
+}
+
+/* Nobody can tell whether the position was lost. */
+static void
+error_no_history(Position position, TimeLineID current)
+{
+	char		buf[POSITION_TEXT_SIZE];
+
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_FILE),
+			 errmsg("cannot tell whether position %s was lost in a failover",
+					position_text(position, buf)),
+			 errdetail("This server has no history file of its timeline %u.", current),
+			 errhint("Copy %08X.history to this server's directory pg_wal from another server or the archive.",
+					 current)));
 }
 
 /* The error for TIMELINE_LOST. */

@@ -101,12 +101,18 @@ session_observed_here(void)
 /*
  * session_observed_elsewhere
  *		The session has seen a position at another node, or got it as a token.
+ *
+ * One of a newer timeline doesn't imply those of older ones.
  */
 void
 session_observed_elsewhere(Position position)
 {
-	if (position_before(context.elsewhere, position))
+	if (position.tli < context.elsewhere.tli)
+		context.older = position_max(context.older, position);
+	else if (position_before(context.elsewhere, position))
 	{
+		if (position.tli > context.elsewhere.tli && !context.elsewhere_holds_here)
+			context.older = position_max(context.older, context.elsewhere);
 		context.elsewhere = position;
 		context.elsewhere_holds_here = false;
 	}
@@ -114,14 +120,16 @@ session_observed_elsewhere(Position position)
 
 /*
  * session_elsewhere_holds_here
- *		Every snapshot that will be taken at this server from now on shows this
- *		position.  Is that all that the session has seen elsewhere?
+ *		Every snapshot that will be taken at this server from now on shows these
+ *		positions, which the session may have seen elsewhere.
  */
 void
-session_elsewhere_holds_here(Position position)
+session_elsewhere_holds_here(Position position, Position older)
 {
-	if (!position_before(position, context.elsewhere))
+	if (position.tli == context.elsewhere.tli && position.lsn >= context.elsewhere.lsn)
 		context.elsewhere_holds_here = true;
+	if (older.tli == context.older.tli && older.lsn >= context.older.lsn)
+		context.older = POSITION_NONE;
 }
 
 /* The current transaction makes something visible though it has no xid. */

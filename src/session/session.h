@@ -25,6 +25,10 @@ typedef struct SessionContext
 								 * have shown it before we do */
 	bool		elsewhere_holds_here;	/* this server is known to show all of
 										 * elsewhere */
+	Position	older;			/* learned from elsewhere as well, of an older
+								 * timeline than "elsewhere": a failover may
+								 * have lost it; none once that was found not
+								 * to be */
 } SessionContext;
 
 /* The highest position that the session has written or seen anywhere. */
@@ -41,7 +45,7 @@ extern const SessionContext *session_context(void);
 
 extern void session_observed_here(void);
 extern void session_observed_elsewhere(Position position);
-extern void session_elsewhere_holds_here(Position position);
+extern void session_elsewhere_holds_here(Position position, Position older);
 extern void session_wrote_without_xid(void);
 extern void session_reset(void);
 

@@ -26,7 +26,8 @@ in by trust and have no mapping.
 
 Options of new():
 
-  replicas   [ { name, delay, conf } ... ]; default: near and far
+  replicas   [ { name, delay, conf, from } ... ]; default: near and far.
+             from: the replica that it streams from, instead of the primary
   conf       lines for postgresql.conf of all nodes
   primary_conf  lines for the primary's alone
   preload    what shared_preload_libraries says; default: consistency
@@ -181,6 +182,7 @@ sub _start_replica
 
 	$primary->backup('base') unless $self->{has_backup}++;
 	$node->init_from_backup($primary, 'base', has_streaming => 1);
+	$node->enable_streaming($self->node($replica->{from})) if $replica->{from};
 	$node->append_conf('postgresql.conf',
 		"recovery_min_apply_delay = '$replica->{delay}'")
 	  if $replica->{delay};
@@ -196,7 +198,10 @@ sub _start_replica
 
 # --- parts --------------------------------------------------------------
 
-sub primary { my ($self) = @_; return $self->node('primary'); }
+sub primary { my ($self) = @_; return $self->node($self->{primary} // 'primary'); }
+
+# Another node was promoted: that one is the primary from now on.
+sub set_primary { my ($self, $name) = @_; $self->{primary} = $name; return; }
 
 # The PostgreSQL::Test::Cluster of that name.
 sub node
@@ -279,7 +284,8 @@ sub wait_replayed
 	my ($self, @replicas) = @_;
 	# Not the insert position: what nobody asked to flush is never sent.
 	my $lsn = $self->primary->safe_psql('postgres', 'SELECT pg_current_wal_flush_lsn()');
-	@replicas = grep { $_ ne 'primary' } $self->names unless @replicas;
+	my $primary = $self->{primary} // 'primary';
+	@replicas = grep { $_ ne $primary } $self->names unless @replicas;
 	foreach my $name (@replicas)
 	{
 		$self->node($name)
