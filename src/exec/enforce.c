@@ -29,6 +29,7 @@
 #include "optimizer/optimizer.h"
 #include "tcop/pquery.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/portal.h"
@@ -66,9 +67,10 @@ static bool leader_confirmed_ahead = false;
 
 /*
  * The transaction whose snapshot, which it keeps, was found to be good, or was
- * taken after a wait.
+ * taken after a wait; and for what it is good.
  */
 static LocalTransactionId checked_transaction = InvalidLocalTransactionId;
+static Requirement checked_requirement;
 
 /* What the statement that the client sent last is promised. */
 static Declaration current;
@@ -87,9 +89,13 @@ static void enforce_statement(QueryDesc *queryDesc);
 static void enforce_nested(QueryDesc *queryDesc);
 static void declare(const QueryDesc *queryDesc, Declaration *declaration);
 static bool reads_nothing(const PlannedStmt *plan);
+static bool looks_at_anything(List *targetlist);
 static bool is_about_this_server(const PlannedStmt *plan);
 static MeetFailure meet_for_query(QueryDesc *queryDesc, const Requirement *requirement,
 								  TimestampTz deadline);
+static MeetFailure meet_with_kept_snapshot(const Requirement *requirement, TimestampTz deadline,
+										   Snapshot snapshot);
+static bool has_own_snapshot(const QueryDesc *queryDesc);
 static bool go_to_primary(QueryDesc *queryDesc, MeetFailure failure);
 static void answer_stale(const Declaration *declaration, MeetFailure failure);
 static bool give_portal_snapshots_back(PortalSnapshots *given);
@@ -98,6 +104,8 @@ static void meet_ahead(const Requirement *requirement, int timeout_ms);
 static void require(MeetFailure failure, const Declaration *declaration,
 					const Requirement *requirement);
 static bool snapshot_is_fixed(void);
+static bool snapshot_was_checked(const Requirement *requirement);
+static void note_checked_snapshot(const Requirement *requirement);
 static TimestampTz wait_deadline(const Requirement *requirement, int timeout_ms);
 
 PG_FUNCTION_INFO_V1(consistency_wait_for);
@@ -117,6 +125,7 @@ enforce_init(void)
 static void
 consistency_ExecutorStart(QueryDesc *queryDesc, int eflags)
 {
+	nesting_note_statement();
 	if (IsParallelWorker() || !extension_is_created())
 		;
 	else if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
@@ -148,6 +157,7 @@ consistency_ExecutorStart(QueryDesc *queryDesc, int eflags)
 static void
 consistency_ExecutorRun(EXECUTOR_RUN_ARGS_DECL)
 {
+	nesting_note_statement();
 	if (nesting_depth == 0)
 		nesting_row_limit = count;
 	nesting_depth++;
@@ -189,9 +199,12 @@ static void
 declare(const QueryDesc *queryDesc, Declaration *declaration)
 {
 	const PlannedStmt *plan = queryDesc->plannedstmt;
+	int			location = plan->stmt_location;
+	int			length = plan->stmt_len;
 
+	nesting_locate(queryDesc->sourceText, &location, &length);
 	declaration_of_statement(declaration, nesting_depth > 0 ? NULL : queryDesc->sourceText,
-							 plan->stmt_location, plan->stmt_len, plan->relationOids);
+							 location, length, plan->relationOids);
 }
 
 /*
@@ -254,7 +267,9 @@ enforce_statement(QueryDesc *queryDesc)
  *		more than what holds for the statement that called it.
  *
  * That comes of a setting of the function's own, or of the policies of tables
- * that only it reads.  What locks or writes rows sees their newest versions
+ * that only it reads.  Otherwise what holds for the statement holds for later
+ * snapshots, which volatile functions take; except that each must be a prefix of
+ * the log by itself.  What locks or writes rows sees their newest versions
  * anyhow.
  */
 static void
@@ -269,8 +284,13 @@ enforce_nested(QueryDesc *queryDesc)
 	{
 		declare(queryDesc, &declaration);
 		requirement = requirement_of(&declaration, session_context());
-		if (!declaration_covers(&current, &declaration) &&
-			requirement_is_pending(&requirement, RecoveryInProgress()))
+		if (declaration_covers(&current, &declaration))
+			requirement = (Requirement)
+		{
+			.prefix = current.prefix && has_own_snapshot(queryDesc),
+				.max_staleness_ms = -1,.max_lag = -1
+		};
+		if (requirement_is_pending(&requirement, RecoveryInProgress()))
 			require(meet_for_query(queryDesc, &requirement,
 								   wait_deadline(&requirement, declaration.wait_timeout_ms)),
 					&declaration, &requirement);
@@ -287,7 +307,28 @@ reads_nothing(const PlannedStmt *plan)
 		plan->invalItems == NIL && plan->subplans == NIL &&
 		IsA(plan->planTree, Result) && outerPlan(plan->planTree) == NULL &&
 		((Result *) plan->planTree)->resconstantqual == NULL &&
-		!contain_mutable_functions((Node *) plan->planTree->targetlist);
+		!looks_at_anything(plan->planTree->targetlist);
+}
+
+/*
+ * Does a target list depend on anything but itself?  Changing a setting doesn't:
+ * that is what routers send ahead of each other's queries.
+ */
+static bool
+looks_at_anything(List *targetlist)
+{
+	ListCell   *cell;
+
+	foreach(cell, targetlist)
+	{
+		Node	   *expr = (Node *) lfirst_node(TargetEntry, cell)->expr;
+
+		if (IsA(expr, FuncExpr) && ((FuncExpr *) expr)->funcid == F_SET_CONFIG)
+			expr = (Node *) ((FuncExpr *) expr)->args;
+		if (contain_mutable_functions(expr))
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -317,18 +358,11 @@ meet_for_query(QueryDesc *queryDesc, const Requirement *requirement, TimestampTz
 	MeetFailure failure;
 	Snapshot	snapshot;
 
-	if (snapshot_is_fixed() || !ActiveSnapshotSet() ||
-		queryDesc->snapshot != GetActiveSnapshot())
-	{
-		/* A transaction's snapshot is as good for its later statements. */
-		if (snapshot_is_fixed() && !position_is_set(requirement->position_here) &&
-			checked_transaction == COMPAT_MY_LXID)
-			return MEET_OK;
-		failure = meet_with_fixed_snapshot(requirement, deadline, queryDesc->snapshot);
-		if (failure == MEET_OK && snapshot_is_fixed())
-			checked_transaction = COMPAT_MY_LXID;
-		return failure;
-	}
+	if (snapshot_is_fixed())
+		return meet_with_kept_snapshot(requirement, deadline, queryDesc->snapshot);
+	if (!ActiveSnapshotSet() || queryDesc->snapshot != GetActiveSnapshot() ||
+		(nesting_in_subtransaction() && !has_own_snapshot(queryDesc)))
+		return meet_with_fixed_snapshot(requirement, deadline, queryDesc->snapshot);
 
 	PopActiveSnapshot();
 	UnregisterSnapshot(queryDesc->snapshot);
@@ -340,6 +374,39 @@ meet_for_query(QueryDesc *queryDesc, const Requirement *requirement, TimestampTz
 	queryDesc->snapshot = RegisterSnapshot(GetActiveSnapshot());
 	/* What was granted or revoked meanwhile counts. */
 	AcceptInvalidationMessages();
+	return failure;
+}
+
+/*
+ * has_own_snapshot
+ *		Was the query's snapshot taken for it alone?
+ *
+ * A stable function reads with the snapshot of who called it.  If that one was
+ * made active outside of a subtransaction, nothing must take its place inside:
+ * what is active there ends with it.
+ */
+static bool
+has_own_snapshot(const QueryDesc *queryDesc)
+{
+	return !snapshot_is_fixed() && ActiveSnapshotSet() &&
+		queryDesc->snapshot == GetActiveSnapshot() &&
+		queryDesc->snapshot->active_count == 1 && queryDesc->snapshot->regd_count == 1;
+}
+
+/*
+ * Meet a requirement with the snapshot that the transaction keeps.  What it was
+ * found to be good for, it is for later statements as well.
+ */
+static MeetFailure
+meet_with_kept_snapshot(const Requirement *requirement, TimestampTz deadline, Snapshot snapshot)
+{
+	MeetFailure failure;
+
+	if (!position_is_set(requirement->position_here) && snapshot_was_checked(requirement))
+		return MEET_OK;
+	failure = meet_with_fixed_snapshot(requirement, deadline, snapshot);
+	if (failure == MEET_OK)
+		note_checked_snapshot(requirement);
 	return failure;
 }
 
@@ -417,6 +484,13 @@ enforce_before_utility(const char *text, int location, int length)
 	waited_ahead_us = GetCurrentTimestamp() - start;
 	AcceptInvalidationMessages();
 	take_portal_snapshots(&given);
+}
+
+/* The leader was confirmed for that statement only, which may have run nothing. */
+void
+enforce_after_utility(void)
+{
+	leader_confirmed_ahead = false;
 }
 
 /*
@@ -499,7 +573,7 @@ enforce_before_first_snapshot(void)
 	failure = meet_for_transaction(&requirement,
 								   wait_deadline(&requirement, declaration.wait_timeout_ms));
 	require(failure, &declaration, &requirement);
-	checked_transaction = COMPAT_MY_LXID;
+	note_checked_snapshot(&requirement);
 }
 
 /*
@@ -558,7 +632,7 @@ enforce_for_routed_scan(const Declaration *declaration, Snapshot snapshot, bool 
 	start = GetCurrentTimestamp();
 	deadline = wait_deadline(&requirement, declaration->wait_timeout_ms);
 	if (snapshot_is_fixed())
-		failure = meet_with_fixed_snapshot(&requirement, deadline, snapshot);
+		failure = meet_with_kept_snapshot(&requirement, deadline, snapshot);
 	else
 		failure = meet_with_new_snapshot(&requirement, deadline, &snapshot);
 	*waited_us = GetCurrentTimestamp() - start;
@@ -626,6 +700,23 @@ static bool
 snapshot_is_fixed(void)
 {
 	return IsolationUsesXactSnapshot() && FirstSnapshotSet;
+}
+
+/* Is that snapshot known to meet a requirement, positions aside? */
+static bool
+snapshot_was_checked(const Requirement *requirement)
+{
+	return checked_transaction == COMPAT_MY_LXID &&
+		requirement_covers(&checked_requirement, requirement);
+}
+
+static void
+note_checked_snapshot(const Requirement *requirement)
+{
+	if (snapshot_was_checked(requirement))
+		return;
+	checked_transaction = COMPAT_MY_LXID;
+	checked_requirement = *requirement;
 }
 
 /* When to stop waiting. */

@@ -28,6 +28,10 @@ extern uint64 nesting_row_limit;
  */
 extern NodeTag nesting_utility;
 
+extern void nesting_note_statement(void);
+extern NodeTag nesting_begin_utility(NodeTag utility, const char *text, int location, int length);
+extern void nesting_locate(const char *text, int *location, int *length);
 extern bool nesting_may_leave(bool executing);
+extern bool nesting_in_subtransaction(void);
 
 #endif							/* CONSISTENCY_NESTING_H */

@@ -44,8 +44,8 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 						   QueryCompletion *qc)
 {
 	Node	   *statement = pstmt->utilityStmt;
-	NodeTag		outer = nesting_utility;
-	bool		outermost = nesting_depth == 0 && outer == T_Invalid &&
+	NodeTag		outer;
+	bool		outermost = nesting_depth == 0 && nesting_utility == T_Invalid &&
 	context != PROCESS_UTILITY_SUBCOMMAND && extension_is_created();
 
 	bool		commits_prepared = IsA(statement, TransactionStmt) &&
@@ -55,14 +55,17 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 		refuse_alter_system((AlterSystemStmt *) statement);
 
 	if (outermost)
+	{
+		nesting_note_statement();
 		before_utility(pstmt, queryString);
+	}
 
 	if (commits_prepared)
-		commits_begin_unknown();
+		commits_begin_prepared(((TransactionStmt *) statement)->gid);
 
-	if (outer == T_Invalid)
-		nesting_utility = (IsA(statement, CopyStmt) && ((CopyStmt *) statement)->is_from) ?
-			T_InsertStmt : nodeTag(statement);
+	outer = nesting_begin_utility((IsA(statement, CopyStmt) && ((CopyStmt *) statement)->is_from) ?
+								  T_InsertStmt : nodeTag(statement),
+								  queryString, pstmt->stmt_location, pstmt->stmt_len);
 	PG_TRY();
 	{
 		if (prev_ProcessUtility)
@@ -75,8 +78,10 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 	PG_FINALLY();
 	{
 		nesting_utility = outer;
+		if (outermost)
+			enforce_after_utility();
 		if (commits_prepared)
-			commits_end_unknown();
+			commits_end_prepared();
 	}
 	PG_END_TRY();
 
@@ -150,7 +155,8 @@ after_utility(Node *statement)
 
 		if (set->kind == VAR_RESET_ALL)
 			session_reset();
-		else if (set->kind == VAR_SET_MULTI)
+		else if (set->kind == VAR_SET_MULTI ||
+				 (set->kind == VAR_SET_VALUE && strcmp(set->name, "consistency") == 0))
 			enforce_before_first_snapshot();
 		else if (set->kind == VAR_SET_VALUE && strcmp(set->name, "consistency.token") == 0)
 			enforce_after_import();
