@@ -25,6 +25,7 @@ OBJS = \
 	src/session/level.o \
 	src/session/policy.o \
 	src/session/policy_cache.o \
+	src/session/prepared.o \
 	src/session/lexer.o \
 	src/session/hint.o \
 	src/session/declaration.o \

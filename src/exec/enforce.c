@@ -66,6 +66,7 @@ static bool function_reads_data(Oid function, void *context);
 static MeetFailure meet_for_query(QueryDesc *queryDesc, const Requirement *requirement,
 								  TimestampTz deadline);
 static bool active_snapshot_is_the_querys(const QueryDesc *queryDesc);
+static bool has_own_snapshot(const QueryDesc *queryDesc);
 static MeetFailure replace_active_snapshot(QueryDesc *queryDesc, const Requirement *requirement,
 										   TimestampTz deadline);
 static MeetFailure replace_query_snapshot(QueryDesc *queryDesc, const Requirement *requirement,
@@ -157,9 +158,12 @@ static void
 declare(const QueryDesc *queryDesc, Declaration *declaration)
 {
 	const PlannedStmt *plan = queryDesc->plannedstmt;
+	int			location = plan->stmt_location;
+	int			length = plan->stmt_len;
 
+	nesting_locate(queryDesc->sourceText, &location, &length);
 	declaration_of_statement(declaration, nesting_depth > 0 ? NULL : queryDesc->sourceText,
-							 plan->stmt_location, plan->stmt_len, plan->relationOids);
+							 location, length, plan->relationOids);
 }
 
 /*
@@ -222,7 +226,9 @@ enforce_statement(QueryDesc *queryDesc)
  *		more than what holds for the statement that called it.
  *
  * That comes of a setting of the function's own, or of the policies of tables
- * that only it reads.  What locks or writes rows sees their newest versions
+ * that only it reads.  Otherwise what holds for the statement holds for later
+ * snapshots, which volatile functions take; except that each must be a prefix of
+ * the log by itself.  What locks or writes rows sees their newest versions
  * anyhow.
  */
 static void
@@ -237,8 +243,13 @@ enforce_nested(QueryDesc *queryDesc, int eflags)
 	{
 		declare(queryDesc, &declaration);
 		requirement = requirement_of(&declaration, session_context());
-		if ((active_snapshot_is_older || !declaration_covers(&current, &declaration)) &&
-			meet_is_pending(&requirement))
+		if (!active_snapshot_is_older && declaration_covers(&current, &declaration))
+			requirement = (Requirement)
+		{
+			.prefix = current.prefix && has_own_snapshot(queryDesc),
+				.max_staleness_ms = -1,.max_lag = -1
+		};
+		if (meet_is_pending(&requirement))
 			meet_failure_handle(meet_for_query(queryDesc, &requirement,
 											   ahead_deadline(&requirement, declaration.wait_timeout_ms)),
 								&declaration, &requirement);
@@ -325,6 +336,15 @@ active_snapshot_is_the_querys(const QueryDesc *queryDesc)
 		(nesting_may_leave(false) || nesting_utility == T_CreateTableAsStmt ||
 		 nesting_utility == T_RefreshMatViewStmt) &&
 		ActiveSnapshotSet() && queryDesc->snapshot == GetActiveSnapshot();
+}
+
+/* Was the query's snapshot taken for it alone, as for those of volatile functions? */
+static bool
+has_own_snapshot(const QueryDesc *queryDesc)
+{
+	return !meet_snapshot_is_fixed() && ActiveSnapshotSet() &&
+		queryDesc->snapshot == GetActiveSnapshot() &&
+		queryDesc->snapshot->active_count == 1 && queryDesc->snapshot->regd_count == 1;
 }
 
 /* Nothing is held during the wait. */

@@ -19,6 +19,7 @@
 #include "tcop/tcopprot.h"
 
 #include "exec/forward.h"
+#include "exec/nesting.h"
 #include "exec/planner_hook.h"
 #include "exec/routed_plan.h"
 
@@ -43,10 +44,13 @@ forward_plan(const QueryDesc *queryDesc)
 	PlannedStmt *plan;
 	Oid		   *types;
 	int			ntypes;
+	int			location = old->stmt_location;
+	int			length = old->stmt_len;
 
 	if (queryDesc->sourceText == NULL || old->commandType != CMD_SELECT)
 		return NULL;
-	statement = find_statement(pg_parse_query(queryDesc->sourceText), old->stmt_location);
+	nesting_locate(queryDesc->sourceText, &location, &length);
+	statement = find_statement(pg_parse_query(queryDesc->sourceText), location);
 	if (statement == NULL || !IsA(statement->stmt, SelectStmt))
 		return NULL;
 

@@ -48,10 +48,13 @@ static Position replay_seen;
 
 /*
  * The transaction whose snapshot, which it keeps, was found to be good, or was
- * taken after a wait.
+ * taken after a wait; and for what it is good.
  */
 static LocalTransactionId checked_transaction = InvalidLocalTransactionId;
+static Requirement checked_requirement;
 
+static bool snapshot_was_checked(const Requirement *requirement);
+static void note_checked_snapshot(const Requirement *requirement);
 static MeetFailure meet_before_barrier(const Requirement *requirement, TimestampTz deadline);
 static MeetFailure meet_at_replica(const Requirement *requirement, TimestampTz deadline);
 static MeetFailure meet_bounds(const Requirement *requirement, TimestampTz deadline);
@@ -133,7 +136,7 @@ meet_for_transaction(const Requirement *requirement, TimestampTz deadline)
 
 	/* A bound is to hold when the snapshot is taken, which may be much later. */
 	if (FirstSnapshotSet || failure != MEET_OK || !requirement_has_bounds(requirement))
-		checked_transaction = COMPAT_MY_LXID;
+		note_checked_snapshot(requirement);
 	return failure;
 }
 
@@ -182,7 +185,7 @@ meet_with_fixed_snapshot(const Requirement *requirement, TimestampTz deadline, S
 	/* A transaction's snapshot is as good for its later statements. */
 	if (!position_is_set(requirement->position_here) &&
 		!position_is_set(requirement->older_here) &&
-		checked_transaction == COMPAT_MY_LXID)
+		snapshot_was_checked(requirement))
 		return MEET_OK;
 
 	failure = meet_before_barrier(requirement, deadline);
@@ -198,9 +201,26 @@ meet_with_fixed_snapshot(const Requirement *requirement, TimestampTz deadline, S
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("the transaction's snapshot may be older than its consistency allows"),
 				 errhint("Retry the transaction: this server is ready for it now.")));
-	checked_transaction = COMPAT_MY_LXID;
+	note_checked_snapshot(requirement);
 	elsewhere_holds_here(requirement);
 	return MEET_OK;
+}
+
+/* Is the snapshot that the transaction keeps known to do, positions aside? */
+static bool
+snapshot_was_checked(const Requirement *requirement)
+{
+	return checked_transaction == COMPAT_MY_LXID &&
+		requirement_covers(&checked_requirement, requirement);
+}
+
+static void
+note_checked_snapshot(const Requirement *requirement)
+{
+	if (snapshot_was_checked(requirement))
+		return;
+	checked_transaction = COMPAT_MY_LXID;
+	checked_requirement = *requirement;
 }
 
 /*

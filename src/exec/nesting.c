@@ -13,6 +13,51 @@ int			nesting_depth = 0;
 uint64		nesting_row_limit = 0;
 NodeTag		nesting_utility = T_Invalid;
 
+/* where that one stands, as its PlannedStmt says; only while it runs */
+static const char *utility_text = NULL;
+static int	utility_location;
+static int	utility_length;
+
+/*
+ * nesting_begin_utility
+ *		A utility statement begins, which stands there in a text.  Returns what
+ *		nesting_utility has to be set to again at its end.
+ */
+NodeTag
+nesting_begin_utility(NodeTag utility, const char *text, int location, int length)
+{
+	NodeTag		outer = nesting_utility;
+
+	if (outer != T_Invalid)
+		return outer;
+	nesting_utility = utility;
+	utility_text = text;
+
+	utility_location = location;
+	utility_length = length;
+	return outer;
+}
+
+/*
+ * nesting_locate
+ *		Where in the text does the client's statement stand that a query is (in)?
+ *		Given what the query's own plan says.
+ *
+ * The query in a DECLARE CURSOR or an EXPLAIN doesn't know; but the statement
+ * does.  What EXECUTE runs has a text of its own.
+ */
+void
+nesting_locate(const char *text, int *location, int *length)
+{
+	if (nesting_depth > 0 || text == NULL || utility_text == NULL ||
+		(nesting_utility != T_DeclareCursorStmt && nesting_utility != T_ExplainStmt &&
+		 nesting_utility != T_CreateTableAsStmt) ||
+		strcmp(text, utility_text) != 0)
+		return;
+	*location = utility_location;
+	*length = utility_length;
+}
+
 /*
  * nesting_may_leave
  *		Are we where a query may leave the server: in what the client sent, or

@@ -28,6 +28,8 @@ extern uint64 nesting_row_limit;
  */
 extern NodeTag nesting_utility;
 
+extern NodeTag nesting_begin_utility(NodeTag utility, const char *text, int location, int length);
+extern void nesting_locate(const char *text, int *location, int *length);
 extern bool nesting_may_leave(bool executing);
 
 #endif							/* CONSISTENCY_NESTING_H */

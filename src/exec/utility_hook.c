@@ -47,10 +47,9 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 						   QueryCompletion *qc)
 {
 	Node	   *statement = pstmt->utilityStmt;
-	NodeTag		outer = nesting_utility;
-	bool		outermost = nesting_depth == 0 && outer == T_Invalid &&
+	NodeTag		outer;
+	bool		outermost = nesting_depth == 0 && nesting_utility == T_Invalid &&
 	context != PROCESS_UTILITY_SUBCOMMAND && extension_is_created();
-
 	bool		commits_prepared = IsA(statement, TransactionStmt) &&
 	((TransactionStmt *) statement)->kind == TRANS_STMT_COMMIT_PREPARED;
 
@@ -65,11 +64,11 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 	}
 
 	if (commits_prepared)
-		commits_begin_unknown();
+		commits_begin_prepared(((TransactionStmt *) statement)->gid);
 
-	if (outer == T_Invalid)
-		nesting_utility = (IsA(statement, CopyStmt) && ((CopyStmt *) statement)->is_from) ?
-			T_InsertStmt : nodeTag(statement);
+	outer = nesting_begin_utility((IsA(statement, CopyStmt) && ((CopyStmt *) statement)->is_from) ?
+								  T_InsertStmt : nodeTag(statement),
+								  queryString, pstmt->stmt_location, pstmt->stmt_len);
 	PG_TRY();
 	{
 		if (prev_ProcessUtility)
@@ -82,8 +81,10 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 	PG_FINALLY();
 	{
 		nesting_utility = outer;
+		if (outermost)
+			ahead_forget();		/* it may have run nothing */
 		if (commits_prepared)
-			commits_end_unknown();
+			commits_end_prepared();
 	}
 	PG_END_TRY();
 
@@ -173,7 +174,8 @@ after_utility(Node *statement)
 
 		if (set->kind == VAR_RESET_ALL)
 			session_reset();
-		else if (set->kind == VAR_SET_MULTI)
+		else if (set->kind == VAR_SET_MULTI ||
+				 (set->kind == VAR_SET_VALUE && strcmp(set->name, "consistency") == 0))
 			ahead_of_first_snapshot();
 		else if (set->kind == VAR_SET_VALUE && strcmp(set->name, "consistency.token") == 0)
 			ahead_after_import();

@@ -33,7 +33,7 @@
  * those that a snapshot takes for running, and wait for those that clog calls
  * committed to reach state 3; except for those whose record is known to lie
  * beyond what is asked for (commits.h).  Therefore newcomers can't draw the
- * wait out.
+ * wait out.  Thereafter that snapshot gets to show them, and nothing else.
  *
  * Mostly nothing is being committed.  Two reads of a shared word, one before
  * the snapshot and one behind, tell so: commits.h.
@@ -45,6 +45,7 @@
  */
 #include "postgres.h"
 
+#include "access/subtrans.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "miscadmin.h"
@@ -62,15 +63,33 @@
 #define BARRIER_NAP_MIN 50
 #define BARRIER_NAP_MAX 10000
 
+/* A commit that a snapshot doesn't show */
+typedef struct HiddenCommit
+{
+	TransactionId xid;
+	XLogRecPtr	end;			/* of its record; 0: not known (yet) */
+} HiddenCommit;
+
+typedef struct HiddenCommits
+{
+	HiddenCommit *commits;		/* palloc'd */
+	int			count;
+	TransactionId next;			/* beyond all their subtransactions */
+} HiddenCommits;
+
 static Snapshot find_snapshot(Snapshot (*take) (void), XLogRecPtr upto, TimestampTz deadline);
 static Snapshot probe_snapshot(void);
 static bool wait_for_committing(XLogRecPtr upto, TimestampTz deadline);
 static bool is_committing(int process);
 static XLogRecPtr visible_end(Snapshot snapshot, TimestampTz deadline);
 static bool may_be_visible(int process, Snapshot snapshot);
-static bool wait_for_visible(Snapshot snapshot, XLogRecPtr upto, TimestampTz deadline);
-static TransactionId *committed_but_running(Snapshot snapshot, XLogRecPtr upto, int *count);
-static bool is_committed_upto(TransactionId xid, XLogRecPtr upto);
+static HiddenCommits find_hidden(Snapshot snapshot, XLogRecPtr upto);
+static void add_hidden(HiddenCommits *hidden, TransactionId xid, XLogRecPtr upto);
+static bool wait_for_hidden(HiddenCommits *hidden, XLogRecPtr upto, TimestampTz deadline);
+static bool is_settled(HiddenCommit *commit);
+static bool show_hidden(Snapshot snapshot, const HiddenCommits *hidden);
+static bool raise_xmax(Snapshot snapshot, const HiddenCommits *hidden);
+static bool is_hidden(const HiddenCommits *hidden, TransactionId xid);
 static bool nap(int *nap_us, TimestampTz deadline);
 
 /*
@@ -84,6 +103,7 @@ bool
 barrier_wait(XLogRecPtr upto, TimestampTz deadline)
 {
 	bool		had_xmin = TransactionIdIsValid(MyProc->xmin);
+	HiddenCommits hidden;
 	bool		done;
 
 	if (commits_word_is_idle(pg_atomic_read_u64(&commits->word)))
@@ -91,7 +111,8 @@ barrier_wait(XLogRecPtr upto, TimestampTz deadline)
 	if (!wait_for_committing(upto, deadline))
 		return false;
 
-	done = wait_for_visible(probe_snapshot(), upto, deadline);
+	hidden = find_hidden(probe_snapshot(), upto);
+	done = wait_for_hidden(&hidden, upto, deadline);
 	if (!had_xmin)
 		MyProc->xmin = InvalidTransactionId;
 	return done;
@@ -138,7 +159,16 @@ barrier_fix_snapshot(XLogRecPtr upto, TimestampTz deadline)
 	return true;
 }
 
-/* Take snapshots until one is good; NULL when the deadline passes first. */
+/*
+ * find_snapshot
+ *		Take a snapshot and make it good; NULL when the deadline passes first.
+ *
+ * While some commits wait for a synchronous standby and others don't, what is
+ * visible is never a prefix of the log.  So no other snapshot is taken after
+ * the wait: the one there is gets to show what was waited for, and goes on
+ * hiding what was committed since.  Only if it isn't known of some commit
+ * where it ended, another one is tried.
+ */
 static Snapshot
 find_snapshot(Snapshot (*take) (void), XLogRecPtr upto, TimestampTz deadline)
 {
@@ -147,7 +177,7 @@ find_snapshot(Snapshot (*take) (void), XLogRecPtr upto, TimestampTz deadline)
 		uint64		word = pg_atomic_fetch_add_u64(&commits->word, 0);
 		Snapshot	snapshot = take();
 		XLogRecPtr	bound;
-		int			count;
+		HiddenCommits hidden;
 
 		pg_memory_barrier();
 		if (commits_word_is_idle(word) && pg_atomic_read_u64(&commits->word) == word)
@@ -156,11 +186,11 @@ find_snapshot(Snapshot (*take) (void), XLogRecPtr upto, TimestampTz deadline)
 		bound = Max(upto, visible_end(snapshot, deadline));
 		if (!wait_for_committing(bound, deadline))
 			return NULL;
-		(void) committed_but_running(snapshot, bound, &count);
-		if (count == 0)
-			return snapshot;
-		if (!wait_for_visible(snapshot, bound, deadline))
+		hidden = find_hidden(snapshot, bound);
+		if (!wait_for_hidden(&hidden, bound, deadline))
 			return NULL;
+		if (show_hidden(snapshot, &hidden))
+			return snapshot;
 	}
 }
 
@@ -187,14 +217,9 @@ probe_snapshot(void)
 bool
 barrier_is_behind(Snapshot snapshot, XLogRecPtr upto, bool prefix, TimestampTz deadline)
 {
-	int			count;
-
 	if (prefix)
 		upto = Max(upto, visible_end(snapshot, deadline));
-	if (!wait_for_committing(upto, deadline))
-		return false;
-	(void) committed_but_running(snapshot, upto, &count);
-	return count == 0;
+	return wait_for_committing(upto, deadline) && find_hidden(snapshot, upto).count == 0;
 }
 
 /*
@@ -260,77 +285,192 @@ visible_end(Snapshot snapshot, TimestampTz deadline)
 	return pg_atomic_read_u64(&commits->visible_end);
 }
 
-/* May a snapshot show what a process is committing? */
+/*
+ * May a snapshot that was taken show what a process is committing?
+ *
+ * Not if that still waits for a synchronous standby.
+ */
 static bool
 may_be_visible(int process, Snapshot snapshot)
 {
 	TransactionId xid = pg_atomic_read_u32(&commits->slots[process].xid);
 
-	if (!TransactionIdIsNormal(xid))
-		return xid == COMMITS_UNKNOWN_XID && ProcGlobal->allProcs[process].waitLSN == 0;
-	return !XidInMVCCSnapshot(xid, snapshot);
-}
-
-/* Wait until what a snapshot should have shown is visible to later ones. */
-static bool
-wait_for_visible(Snapshot snapshot, XLogRecPtr upto, TimestampTz deadline)
-{
-	int			count;
-	TransactionId *xids = committed_but_running(snapshot, upto, &count);
-
-	for (int i = 0; i < count; i++)
-	{
-		int			nap_us = BARRIER_NAP_MIN;
-
-		/* Its LSN may be known by now, and be beyond. */
-		while (is_committed_upto(xids[i], upto) && TransactionIdIsInProgress(xids[i]))
-		{
-			if (!nap(&nap_us, deadline))
-				return false;
-		}
-	}
-	return true;
+	if (!TransactionIdIsValid(xid) || commits_waits_for_standby(process))
+		return false;
+	return xid == COMMITS_UNKNOWN_XID || !XidInMVCCSnapshot(xid, snapshot);
 }
 
 /*
- * committed_but_running
+ * find_hidden
  *		Transactions that a snapshot takes for running though clog calls them
- *		committed, unless they end beyond a position; palloc'd, NULL when there
- *		are none.
+ *		committed, except for those known to end beyond a position.
  *
  * A snapshot lists those below its xmax, which is just above the highest that
  * has completed.  Whatever is above counts as running without being listed.
  */
-static TransactionId *
-committed_but_running(Snapshot snapshot, XLogRecPtr upto, int *count)
+static HiddenCommits
+find_hidden(Snapshot snapshot, XLogRecPtr upto)
 {
 	TransactionId next = ReadNextTransactionId();
-	TransactionId *xids = NULL;
-	int			allocated = snapshot->xcnt + (int) (next - snapshot->xmax);
+	HiddenCommits hidden = {.next = next};
+	int			most = snapshot->xcnt + (int) (next - snapshot->xmax);
 
-	*count = 0;
-	if (allocated <= 0)
-		return NULL;
-	xids = palloc(sizeof(TransactionId) * allocated);
+	if (most <= 0)
+		return hidden;
+	hidden.commits = palloc(sizeof(HiddenCommit) * most);
 	for (uint32 i = 0; i < snapshot->xcnt; i++)
-	{
-		if (is_committed_upto(snapshot->xip[i], upto))
-			xids[(*count)++] = snapshot->xip[i];
-	}
+		add_hidden(&hidden, snapshot->xip[i], upto);
 	for (TransactionId xid = snapshot->xmax; TransactionIdPrecedes(xid, next);)
 	{
-		if (is_committed_upto(xid, upto))
-			xids[(*count)++] = xid;
+		add_hidden(&hidden, xid, upto);
 		TransactionIdAdvance(xid);
 	}
-	return xids;
+	hidden.next = ReadNextTransactionId();
+	return hidden;
 }
 
-/* Is it committed, and not known to end beyond the position? */
-static bool
-is_committed_upto(TransactionId xid, XLogRecPtr upto)
+/* Add a transaction to the list if it belongs there; subtransactions don't. */
+static void
+add_hidden(HiddenCommits *hidden, TransactionId xid, XLogRecPtr upto)
 {
-	return TransactionIdDidCommit(xid) && commits_end_of(xid) <= upto;
+	XLogRecPtr	end;
+	bool		under_way;
+
+	if (!TransactionIdDidCommit(xid) || SubTransGetTopmostTransaction(xid) != xid)
+		return;
+	end = commits_end_of(xid, &under_way);
+	if (end <= upto)
+		hidden->commits[hidden->count++] = (HiddenCommit)
+	{
+		xid, end
+	};
+}
+
+/*
+ * Wait until hidden commits are visible to snapshots taken from then on; those
+ * that turn out to end beyond the position are taken off the list.
+ *
+ * All are looked at each time: where one ended isn't remembered for long.
+ */
+static bool
+wait_for_hidden(HiddenCommits *hidden, XLogRecPtr upto, TimestampTz deadline)
+{
+	int			nap_us = BARRIER_NAP_MIN;
+
+	for (;;)
+	{
+		bool		all_settled = true;
+
+		for (int i = 0; i < hidden->count;)
+		{
+			bool		settled = is_settled(&hidden->commits[i]);
+
+			if (hidden->commits[i].end > upto)
+				hidden->commits[i] = hidden->commits[--hidden->count];
+			else
+			{
+				all_settled &= settled;
+				i++;
+			}
+		}
+		if (all_settled)
+			return true;
+		if (!nap(&nap_us, deadline))
+			return false;
+	}
+}
+
+/*
+ * Is a commit visible to new snapshots, and is it known where it ended, if it
+ * ever will be?
+ */
+static bool
+is_settled(HiddenCommit *commit)
+{
+	bool		running = TransactionIdIsInProgress(commit->xid);
+	bool		under_way = false;
+
+	if (commit->end == InvalidXLogRecPtr)
+		commit->end = commits_end_of(commit->xid, &under_way);
+	return !running && (commit->end != InvalidXLogRecPtr || !under_way);
+}
+
+/*
+ * show_hidden
+ *		Have a snapshot show commits that it takes for running.  False if that
+ *		can't be done; then it is of no use any more.
+ *
+ * They must be visible to new snapshots.  Subtransactions are found by their
+ * parents then, as where a snapshot has too many of them.  The snapshot's xmin
+ * stays, and protects what those have removed that it goes on hiding.
+ */
+static bool
+show_hidden(Snapshot snapshot, const HiddenCommits *hidden)
+{
+	uint32		kept = 0;
+
+	if (hidden->count == 0)
+		return true;
+	for (int i = 0; i < hidden->count; i++)
+	{
+		if (hidden->commits[i].end == InvalidXLogRecPtr)
+			return false;
+	}
+
+	snapshot->snapXactCompletionCount = 0;	/* not to be taken for a new one */
+	for (uint32 i = 0; i < snapshot->xcnt; i++)
+	{
+		if (!is_hidden(hidden, snapshot->xip[i]))
+			snapshot->xip[kept++] = snapshot->xip[i];
+	}
+	snapshot->xcnt = kept;
+	snapshot->subxcnt = 0;
+	snapshot->suboverflowed = true;
+	return raise_xmax(snapshot, hidden);
+}
+
+/*
+ * raise_xmax
+ *		Raise a snapshot's xmax above those that it is to show, and list as
+ *		running what lies between.  False if there is no room for that.
+ */
+static bool
+raise_xmax(Snapshot snapshot, const HiddenCommits *hidden)
+{
+	TransactionId xmax = snapshot->xmax;
+
+	for (TransactionId xid = xmax; TransactionIdPrecedes(xid, hidden->next);)
+	{
+		bool		shown = is_hidden(hidden, SubTransGetTopmostTransaction(xid));
+
+		TransactionIdAdvance(xid);
+		if (shown)
+			xmax = xid;
+	}
+	while (TransactionIdPrecedes(snapshot->xmax, xmax))
+	{
+		TransactionId xid = snapshot->xmax;
+
+		if (!is_hidden(hidden, xid) && SubTransGetTopmostTransaction(xid) == xid)
+		{
+			if (snapshot->xcnt >= GetMaxSnapshotXidCount())
+				return false;
+			snapshot->xip[snapshot->xcnt++] = xid;
+		}
+		TransactionIdAdvance(snapshot->xmax);
+	}
+	return true;
+}
+
+static bool
+is_hidden(const HiddenCommits *hidden, TransactionId xid)
+{
+	for (int i = 0; i < hidden->count; i++)
+	{
+		if (hidden->commits[i].xid == xid)
+			return true;
+	}
+	return false;
 }
 
 /* Sleep a little, longer each time; false when the deadline has passed. */

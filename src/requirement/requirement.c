@@ -48,6 +48,18 @@ requirement_is_pending(const Requirement *requirement, bool at_replica)
 		 requirement->prefix);
 }
 
+/* Does what meets a requirement meet another one as well, positions aside? */
+bool
+requirement_covers(const Requirement *requirement, const Requirement *other)
+{
+	return requirement->leader >= other->leader && requirement->prefix >= other->prefix &&
+		(other->max_staleness_ms < 0 ||
+		 (requirement->max_staleness_ms >= 0 &&
+		  requirement->max_staleness_ms <= other->max_staleness_ms)) &&
+		(other->max_lag < 0 ||
+		 (requirement->max_lag >= 0 && requirement->max_lag <= other->max_lag));
+}
+
 /* Write what is demanded into buf, return buf. */
 char *
 requirement_text(const Requirement *requirement, char *buf)

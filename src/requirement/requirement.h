@@ -39,6 +39,7 @@ requirement_has_bounds(const Requirement *requirement)
 }
 
 extern Requirement requirement_of(const Declaration *declaration, const SessionContext *context);
+extern bool requirement_covers(const Requirement *requirement, const Requirement *other);
 extern bool requirement_is_pending(const Requirement *requirement, bool at_replica);
 
 /* in words for people; buf holds REQUIREMENT_TEXT_SIZE bytes */

@@ -15,7 +15,8 @@
  * still named or accounted for in visible_end.
  *
  * COMMIT PREPARED has no transaction of its own to be told of; the utility hook
- * brackets it.
+ * brackets it.  Where a commit ended is remembered for the next few thousand
+ * transactions.
  *
  *-------------------------------------------------------------------------
  */
@@ -30,6 +31,7 @@
 
 #include "core/shmem.h"
 #include "session/commits.h"
+#include "session/prepared.h"
 
 /* begun, and under way */
 #define WORD_BEGIN ((UINT64CONST(1) << 32) + 1)
@@ -44,7 +46,9 @@ static void setup_commits(void *segment);
 static void track_commit(XactEvent event, void *arg);
 static CommitSlot *my_slot(void);
 static void begin(TransactionId xid);
-static void done(XLogRecPtr lsn);
+static void done(TransactionId xid, XLogRecPtr lsn);
+static void note_end(TransactionId xid, XLogRecPtr lsn);
+static XLogRecPtr noted_end(TransactionId xid);
 static void end(void);
 static void end_at_exit(int code, Datum arg);
 static void raise_end(pg_atomic_uint64 *highest, XLogRecPtr lsn);
@@ -58,54 +62,59 @@ commits_init(void)
 	RegisterXactCallback(track_commit, NULL);
 }
 
-/* A transaction that this process doesn't know by its id is being committed. */
+/* A prepared transaction is being committed. */
 void
-commits_begin_unknown(void)
+commits_begin_prepared(const char *gid)
 {
-	begin(COMMITS_UNKNOWN_XID);
+	begin(prepared_xid(gid));
 }
 
 /* It is visible, or it failed. */
 void
-commits_end_unknown(void)
+commits_end_prepared(void)
 {
+	/* Nothing is written between its commit record and here. */
 	if (counted)
-		raise_end(&commits->visible_end, GetXLogInsertRecPtr());
+		done(pg_atomic_read_u32(&my_slot()->xid), XactLastRecEnd);
 	end();
 }
 
 /*
  * commits_end_of
  *		Where the commit of a transaction that is in clog ends, if that is known;
- *		otherwise 0.
+ *		otherwise 0.  While its process has yet to tell, it is under way.
  *
- * While it waits for a synchronous standby its process says for which LSN; and
- * each process keeps the end of its last commit.
+ * While it waits for a synchronous standby its process says for which LSN.
  */
 XLogRecPtr
-commits_end_of(TransactionId xid)
+commits_end_of(TransactionId xid, bool *under_way)
 {
-	for (int i = 0; i < MaxBackends; i++)
+	*under_way = false;
+	for (int i = 0; i < MaxBackends && !*under_way; i++)
 	{
-		CommitSlot *slot = &commits->slots[i];
-		XLogRecPtr	end = InvalidXLogRecPtr;
+		pg_atomic_uint32 *slot_xid = &commits->slots[i].xid;
+		PGPROC	   *process = &ProcGlobal->allProcs[i];
+		XLogRecPtr	end;
 
-		if (pg_atomic_read_u32(&slot->xid) == xid)
-		{
-			end = *(volatile XLogRecPtr *) &ProcGlobal->allProcs[i].waitLSN;
-			pg_read_barrier();
-			if (end != InvalidXLogRecPtr && pg_atomic_read_u32(&slot->xid) == xid)
-				return end;
-		}
-		if (pg_atomic_read_u32(&slot->last_xid) == xid)
-		{
-			pg_read_barrier();
-			end = pg_atomic_read_u64(&slot->last_end);
-			pg_read_barrier();
-			return pg_atomic_read_u32(&slot->last_xid) == xid ? end : InvalidXLogRecPtr;
-		}
+		/* One that wrote nothing but a notification isn't named. */
+		if (pg_atomic_read_u32(slot_xid) != xid && *(volatile TransactionId *) &process->xid != xid)
+			continue;
+		*under_way = true;
+		end = *(volatile XLogRecPtr *) &process->waitLSN;
+		pg_read_barrier();
+		if (end != InvalidXLogRecPtr &&
+			(pg_atomic_read_u32(slot_xid) == xid || *(volatile TransactionId *) &process->xid == xid))
+			return end;
 	}
-	return InvalidXLogRecPtr;
+	pg_read_barrier();
+	return noted_end(xid);
+}
+
+/* Does a process wait for a synchronous standby, so that its commit is hidden? */
+bool
+commits_waits_for_standby(int process)
+{
+	return *(volatile XLogRecPtr *) &ProcGlobal->allProcs[process].waitLSN != InvalidXLogRecPtr;
 }
 
 static void
@@ -120,9 +129,12 @@ setup_commits(void *segment)
 	for (int i = 0; i < MaxBackends; i++)
 	{
 		pg_atomic_init_u32(&new->slots[i].xid, InvalidTransactionId);
-		pg_atomic_init_u32(&new->slots[i].last_xid, InvalidTransactionId);
 		pg_atomic_init_u64(&new->slots[i].begin, 0);
-		pg_atomic_init_u64(&new->slots[i].last_end, 0);
+	}
+	for (int i = 0; i < COMMITS_ENDS; i++)
+	{
+		pg_atomic_init_u32(&new->ends[i].xid, InvalidTransactionId);
+		pg_atomic_init_u64(&new->ends[i].end, 0);
 	}
 }
 
@@ -136,8 +148,9 @@ track_commit(XactEvent event, void *arg)
 				begin(GetTopTransactionIdIfAny());
 			break;
 		case XACT_EVENT_COMMIT:
-			if (counted)
-				done(XactLastCommitEnd);
+			/* Some get their id too late to be counted: NOTIFY. */
+			if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
+				done(GetTopTransactionIdIfAny(), XactLastCommitEnd);
 			end();
 			break;
 		case XACT_EVENT_ABORT:
@@ -186,20 +199,45 @@ begin(TransactionId xid)
 
 /* Our commit ended there, and is visible: note it. */
 static void
-done(XLogRecPtr lsn)
+done(TransactionId xid, XLogRecPtr lsn)
 {
-	CommitSlot *slot = my_slot();
-
 	raise_end(&commits->visible_end, lsn);
 	if (counted_async)
 		raise_end(&commits->async_end, lsn);
+	if (lsn != InvalidXLogRecPtr)
+		note_end(xid, lsn);
+	/* All of that comes before the process's place is cleared. */
+	pg_memory_barrier();
+}
 
-	pg_atomic_write_u32(&slot->last_xid, InvalidTransactionId);
+/* Note where a commit ended, unless somebody else is writing to the place. */
+static void
+note_end(TransactionId xid, XLogRecPtr lsn)
+{
+	CommitEnd  *place = &commits->ends[xid % COMMITS_ENDS];
+	uint32		old = pg_atomic_read_u32(&place->xid);
+
+	if (!TransactionIdIsNormal(xid) || old == COMMITS_UNKNOWN_XID ||
+		!pg_atomic_compare_exchange_u32(&place->xid, &old, COMMITS_UNKNOWN_XID))
+		return;
+	pg_atomic_write_u64(&place->end, lsn);
 	pg_write_barrier();
-	pg_atomic_write_u64(&slot->last_end, lsn);
-	pg_write_barrier();
-	pg_atomic_write_u32(&slot->last_xid, pg_atomic_read_u32(&slot->xid));
-	pg_write_barrier();
+	pg_atomic_write_u32(&place->xid, xid);
+}
+
+/* What was noted of a commit, or 0. */
+static XLogRecPtr
+noted_end(TransactionId xid)
+{
+	CommitEnd  *place = &commits->ends[xid % COMMITS_ENDS];
+	XLogRecPtr	end;
+
+	if (pg_atomic_read_u32(&place->xid) != xid)
+		return InvalidXLogRecPtr;
+	pg_read_barrier();
+	end = pg_atomic_read_u64(&place->end);
+	pg_read_barrier();
+	return pg_atomic_read_u32(&place->xid) == xid ? end : InvalidXLogRecPtr;
 }
 
 /* What it did must have been noted before. */
