@@ -29,6 +29,7 @@
 #include "optimizer/optimizer.h"
 #include "tcop/pquery.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/portal.h"
@@ -84,16 +85,22 @@ static void consistency_ExecutorStart(QueryDesc *queryDesc, int eflags);
 static void consistency_ExecutorRun(EXECUTOR_RUN_ARGS_DECL);
 static void consistency_ExecutorFinish(QueryDesc *queryDesc);
 static void enforce_statement(QueryDesc *queryDesc);
+static bool demands_more(const QueryDesc *queryDesc, LastRead *last_read,
+						 Requirement *requirement);
+static Requirement note_promise(LastRead *last_read);
+static void note_local_read(LastRead *last_read, int64 waited_us);
 static void enforce_nested(QueryDesc *queryDesc);
 static void declare(const QueryDesc *queryDesc, Declaration *declaration);
 static bool reads_nothing(const PlannedStmt *plan);
 static bool is_about_this_server(const PlannedStmt *plan);
 static MeetFailure meet_for_query(QueryDesc *queryDesc, const Requirement *requirement,
 								  TimestampTz deadline);
+static MeetFailure meet_with_kept_snapshot(const Requirement *requirement, TimestampTz deadline,
+										   Snapshot snapshot);
 static bool go_to_primary(QueryDesc *queryDesc, MeetFailure failure);
 static void answer_stale(const Declaration *declaration, MeetFailure failure);
 static bool give_portal_snapshots_back(PortalSnapshots *given);
-static void take_portal_snapshots(const PortalSnapshots *given);
+static void take_portal_snapshots(const PortalSnapshots *given, Snapshot snapshot);
 static void meet_ahead(const Requirement *requirement, int timeout_ms);
 static void require(MeetFailure failure, const Declaration *declaration,
 					const Requirement *requirement);
@@ -189,9 +196,12 @@ static void
 declare(const QueryDesc *queryDesc, Declaration *declaration)
 {
 	const PlannedStmt *plan = queryDesc->plannedstmt;
+	int			location = plan->stmt_location;
+	int			length = plan->stmt_len;
 
+	nesting_find_statement(queryDesc->sourceText, &location, &length);
 	declaration_of_statement(declaration, nesting_depth > 0 ? NULL : queryDesc->sourceText,
-							 plan->stmt_location, plan->stmt_len, plan->relationOids);
+							 location, length, plan->relationOids);
 }
 
 /*
@@ -209,12 +219,7 @@ enforce_statement(QueryDesc *queryDesc)
 
 	waited_ahead_us = 0;
 	declare(queryDesc, &current);
-	requirement = requirement_of(&current, session_context());
-	last_read->level = level_name(current.level);
-	last_read->source = current.source;
-	last_read->relation = current.relation;
-	last_read->requirement = requirement;
-
+	requirement = note_promise(last_read);
 	if (routed_plan_is_routed(queryDesc->plannedstmt))
 		return;
 
@@ -228,8 +233,12 @@ enforce_statement(QueryDesc *queryDesc)
 		!(about_this_server = is_about_this_server(queryDesc->plannedstmt)))
 	{
 		TimestampTz start = GetCurrentTimestamp();
-		MeetFailure failure = meet_for_query(queryDesc, &requirement,
-											 wait_deadline(&requirement, current.wait_timeout_ms));
+		TimestampTz deadline = wait_deadline(&requirement, current.wait_timeout_ms);
+		MeetFailure failure;
+
+		do
+			failure = meet_for_query(queryDesc, &requirement, deadline);
+		while (failure == MEET_OK && demands_more(queryDesc, last_read, &requirement));
 
 		waited_us += GetCurrentTimestamp() - start;
 		last_read->waited_us = waited_us;
@@ -237,6 +246,49 @@ enforce_statement(QueryDesc *queryDesc)
 			return;
 		require(failure, &current, &requirement);
 	}
+	note_local_read(last_read, waited_us);
+}
+
+/*
+ * demands_more
+ *		Is the statement promised more than when the wait began, and is
+ *		something still to be done for it?
+ *
+ * What this replica has replayed meanwhile may be a policy, and a position that
+ * the session knows may be just where it was set.
+ */
+static bool
+demands_more(const QueryDesc *queryDesc, LastRead *last_read, Requirement *requirement)
+{
+	Declaration now;
+
+	if (!RecoveryInProgress())
+		return false;
+	declare(queryDesc, &now);
+	if (declaration_covers(&current, &now))
+		return false;
+	current = now;
+	*requirement = note_promise(last_read);
+	return requirement_is_pending(requirement, true);
+}
+
+/* Tell consistency.last_read() what the statement is promised; what that demands. */
+static Requirement
+note_promise(LastRead *last_read)
+{
+	Requirement requirement = requirement_of(&current, session_context());
+
+	last_read->level = level_name(current.level);
+	last_read->source = current.source;
+	last_read->relation = current.relation;
+	last_read->requirement = requirement;
+	return requirement;
+}
+
+/* The statement runs here, with a snapshot that was taken by now. */
+static void
+note_local_read(LastRead *last_read, int64 waited_us)
+{
 	last_read->waited_us = waited_us;
 	if (waited_us >= LAST_READ_WAITED_US && strcmp(last_read->place, "local") == 0)
 		last_read->place = "waited";
@@ -279,15 +331,31 @@ enforce_nested(QueryDesc *queryDesc)
 	session_observed_here();
 }
 
-/* Is the answer the same everywhere and at all times? */
+/*
+ * Is the answer the same everywhere and at all times?  Or are settings set, as a
+ * router does ahead of a query, when those of the query before must not count?
+ */
 static bool
 reads_nothing(const PlannedStmt *plan)
 {
-	return plan->commandType == CMD_SELECT && plan->relationOids == NIL &&
-		plan->invalItems == NIL && plan->subplans == NIL &&
-		IsA(plan->planTree, Result) && outerPlan(plan->planTree) == NULL &&
-		((Result *) plan->planTree)->resconstantqual == NULL &&
-		!contain_mutable_functions((Node *) plan->planTree->targetlist);
+	ListCell   *cell;
+
+	if (plan->commandType != CMD_SELECT || plan->relationOids != NIL ||
+		plan->invalItems != NIL || plan->subplans != NIL ||
+		!IsA(plan->planTree, Result) || outerPlan(plan->planTree) != NULL ||
+		((Result *) plan->planTree)->resconstantqual != NULL)
+		return false;
+
+	foreach(cell, plan->planTree->targetlist)
+	{
+		Node	   *value = (Node *) lfirst_node(TargetEntry, cell)->expr;
+
+		if (IsA(value, FuncExpr) && ((FuncExpr *) value)->funcid == F_SET_CONFIG)
+			value = (Node *) ((FuncExpr *) value)->args;
+		if (contain_mutable_functions(value))
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -319,16 +387,7 @@ meet_for_query(QueryDesc *queryDesc, const Requirement *requirement, TimestampTz
 
 	if (snapshot_is_fixed() || !ActiveSnapshotSet() ||
 		queryDesc->snapshot != GetActiveSnapshot())
-	{
-		/* A transaction's snapshot is as good for its later statements. */
-		if (snapshot_is_fixed() && !position_is_set(requirement->position_here) &&
-			checked_transaction == COMPAT_MY_LXID)
-			return MEET_OK;
-		failure = meet_with_fixed_snapshot(requirement, deadline, queryDesc->snapshot);
-		if (failure == MEET_OK && snapshot_is_fixed())
-			checked_transaction = COMPAT_MY_LXID;
-		return failure;
-	}
+		return meet_with_kept_snapshot(requirement, deadline, queryDesc->snapshot);
 
 	PopActiveSnapshot();
 	UnregisterSnapshot(queryDesc->snapshot);
@@ -340,6 +399,24 @@ meet_for_query(QueryDesc *queryDesc, const Requirement *requirement, TimestampTz
 	queryDesc->snapshot = RegisterSnapshot(GetActiveSnapshot());
 	/* What was granted or revoked meanwhile counts. */
 	AcceptInvalidationMessages();
+	return failure;
+}
+
+/*
+ * Meet a requirement with a snapshot that can't be given back.  A transaction's
+ * is as good for its later statements.
+ */
+static MeetFailure
+meet_with_kept_snapshot(const Requirement *requirement, TimestampTz deadline, Snapshot snapshot)
+{
+	MeetFailure failure;
+
+	if (snapshot_is_fixed() && !position_is_set(requirement->position_here) &&
+		checked_transaction == COMPAT_MY_LXID)
+		return MEET_OK;
+	failure = meet_with_fixed_snapshot(requirement, deadline, snapshot);
+	if (failure == MEET_OK && snapshot_is_fixed())
+		checked_transaction = COMPAT_MY_LXID;
 	return failure;
 }
 
@@ -416,7 +493,44 @@ enforce_before_utility(const char *text, int location, int length)
 	meet_ahead(&requirement, declaration.wait_timeout_ms);
 	waited_ahead_us = GetCurrentTimestamp() - start;
 	AcceptInvalidationMessages();
-	take_portal_snapshots(&given);
+	take_portal_snapshots(&given, InvalidSnapshot);
+}
+
+/*
+ * enforce_copy_of_table
+ *		Keep what COPY of a table is promised: it reads without an executor.
+ */
+void
+enforce_copy_of_table(const char *text, int location, int length, Oid relation)
+{
+	LastRead   *last_read = last_read_begin();
+	int64		waited_us = waited_ahead_us;
+	Requirement requirement;
+
+	waited_ahead_us = 0;
+	declaration_of_statement(&current, text, location, length, list_make1_oid(relation));
+	requirement = note_promise(last_read);
+	if (requirement_is_pending(&requirement, RecoveryInProgress()))
+	{
+		TimestampTz start = GetCurrentTimestamp();
+		TimestampTz deadline = wait_deadline(&requirement, current.wait_timeout_ms);
+		PortalSnapshots given;
+		MeetFailure failure;
+
+		if (snapshot_is_fixed() || !give_portal_snapshots_back(&given))
+			failure = meet_with_kept_snapshot(&requirement, deadline, GetActiveSnapshot());
+		else
+		{
+			Snapshot	snapshot;
+
+			failure = meet_with_new_snapshot(&requirement, deadline, &snapshot);
+			take_portal_snapshots(&given, snapshot);
+			AcceptInvalidationMessages();
+		}
+		waited_us += GetCurrentTimestamp() - start;
+		require(failure, &current, &requirement);
+	}
+	note_local_read(last_read, waited_us);
 }
 
 /*
@@ -465,11 +579,16 @@ give_portal_snapshots_back(PortalSnapshots *given)
 	return true;
 }
 
-/* Take new ones for those that were given back. */
+/* Take this one, or a new one, for those that were given back. */
 static void
-take_portal_snapshots(const PortalSnapshots *given)
+take_portal_snapshots(const PortalSnapshots *given, Snapshot snapshot)
 {
-	if (given->active)
+	if (given->active && snapshot != InvalidSnapshot)
+	{
+		PushActiveSnapshotWithLevel(snapshot, ActivePortal->createLevel);
+		ActivePortal->portalSnapshot = GetActiveSnapshot();
+	}
+	else if (given->active)
 		EnsurePortalSnapshotExists();
 	if (given->hold)
 		ActivePortal->holdSnapshot =
@@ -607,7 +726,7 @@ consistency_wait_for(PG_FUNCTION_ARGS)
 	if (failure != MEET_OK)
 		meet_error(failure, &requirement);
 	if (gave_back)
-		take_portal_snapshots(&given);
+		take_portal_snapshots(&given, InvalidSnapshot);
 	PG_RETURN_VOID();
 }
 

@@ -16,6 +16,7 @@
 extern void enforce_init(void);
 
 extern void enforce_before_utility(const char *text, int location, int length);
+extern void enforce_copy_of_table(const char *text, int location, int length, Oid relation);
 extern void enforce_before_first_snapshot(void);
 extern void enforce_after_import(void);
 extern const Declaration *enforce_declaration(void);

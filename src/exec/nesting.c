@@ -12,6 +12,8 @@
 int			nesting_depth = 0;
 uint64		nesting_row_limit = 0;
 NodeTag		nesting_utility = T_Invalid;
+const PlannedStmt *nesting_utility_statement = NULL;
+const char *nesting_utility_text = NULL;
 
 /*
  * nesting_may_leave
@@ -37,4 +39,22 @@ nesting_may_leave(bool executing)
 		default:
 			return false;
 	}
+}
+
+/*
+ * nesting_find_statement
+ *		The place of a query in its text, where it is only known of the utility
+ *		statement that it is part of.
+ *
+ * PostgreSQL doesn't tell it of what EXPLAIN and DECLARE CURSOR have inside
+ * (before 18, of EXPLAIN): location and length are both 0.
+ */
+void
+nesting_find_statement(const char *text, int *location, int *length)
+{
+	if (*location > 0 || *length > 0 || text == NULL || nesting_utility_statement == NULL ||
+		strcmp(text, nesting_utility_text) != 0)
+		return;
+	*location = nesting_utility_statement->stmt_location;
+	*length = nesting_utility_statement->stmt_len;
 }

@@ -11,7 +11,7 @@
 #ifndef CONSISTENCY_NESTING_H
 #define CONSISTENCY_NESTING_H
 
-#include "nodes/nodes.h"
+#include "nodes/plannodes.h"
 
 /* executors and planners that are running, > 0 inside a statement */
 extern int	nesting_depth;
@@ -28,6 +28,11 @@ extern uint64 nesting_row_limit;
  */
 extern NodeTag nesting_utility;
 
+/* that statement, and the text in which it stands; NULL if there is none */
+extern const PlannedStmt *nesting_utility_statement;
+extern const char *nesting_utility_text;
+
 extern bool nesting_may_leave(bool executing);
+extern void nesting_find_statement(const char *text, int *location, int *length);
 
 #endif							/* CONSISTENCY_NESTING_H */

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "commands/defrem.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
@@ -25,6 +26,7 @@ static void consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryStri
 									   ParamListInfo params, QueryEnvironment *queryEnv,
 									   DestReceiver *dest, QueryCompletion *qc);
 static void before_utility(const PlannedStmt *pstmt, const char *text);
+static void before_copy(const PlannedStmt *pstmt, const char *text);
 static bool explain_executes(ExplainStmt *statement);
 static void after_utility(Node *statement);
 static void refuse_alter_system(AlterSystemStmt *statement);
@@ -61,8 +63,12 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 		commits_begin_unknown();
 
 	if (outer == T_Invalid)
+	{
 		nesting_utility = (IsA(statement, CopyStmt) && ((CopyStmt *) statement)->is_from) ?
 			T_InsertStmt : nodeTag(statement);
+		nesting_utility_statement = pstmt;
+		nesting_utility_text = queryString;
+	}
 	PG_TRY();
 	{
 		if (prev_ProcessUtility)
@@ -75,6 +81,8 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 	PG_FINALLY();
 	{
 		nesting_utility = outer;
+		if (outer == T_Invalid)
+			nesting_utility_statement = NULL;
 		if (commits_prepared)
 			commits_end_unknown();
 	}
@@ -97,6 +105,8 @@ before_utility(const PlannedStmt *pstmt, const char *text)
 				enforce_before_utility(text, pstmt->stmt_location, pstmt->stmt_len);
 			break;
 		case T_CopyStmt:
+			before_copy(pstmt, text);
+			break;
 		case T_DeclareCursorStmt:
 		case T_ExecuteStmt:
 		case T_CreateTableAsStmt:
@@ -115,6 +125,21 @@ before_utility(const PlannedStmt *pstmt, const char *text)
 		default:
 			break;
 	}
+}
+
+/* COPY of a table is a read itself; that of a query has one inside. */
+static void
+before_copy(const PlannedStmt *pstmt, const char *text)
+{
+	CopyStmt   *copy = (CopyStmt *) pstmt->utilityStmt;
+	Oid			relation = InvalidOid;
+
+	if (copy->relation && !copy->is_from)
+		relation = RangeVarGetRelid(copy->relation, NoLock, true);
+	if (OidIsValid(relation))
+		enforce_copy_of_table(text, pstmt->stmt_location, pstmt->stmt_len, relation);
+	else
+		enforce_before_utility(text, pstmt->stmt_location, pstmt->stmt_len);
 }
 
 /* EXPLAIN ANALYZE? */
