@@ -40,15 +40,17 @@ SET consistency = 'weak';
 SET consistency = DEFAULT;
 SHOW consistency;
 
--- the levels that will
 SET consistency = 'sequential';
-\echo :LAST_ERROR_SQLSTATE
+SHOW consistency;
 SET consistency = 'causal';
-\echo :LAST_ERROR_SQLSTATE
+SHOW consistency;
 SET consistency = 'bounded';
-\echo :LAST_ERROR_SQLSTATE
+SHOW consistency;
 SET consistency.default_level = 'causal';
-\echo :LAST_ERROR_SQLSTATE
+SHOW consistency;
+RESET consistency;
+SHOW consistency;
+RESET consistency.default_level;
 SHOW consistency;
 
 -- no levels
@@ -97,10 +99,11 @@ CREATE FUNCTION level_inside() RETURNS text
     AS $$ SELECT current_setting('consistency') $$;
 SELECT level_inside(), current_setting('consistency') AS outside;
 SHOW consistency;
-CREATE FUNCTION level_later() RETURNS text
+CREATE FUNCTION level_inside_too() RETURNS text
     LANGUAGE sql SET consistency = 'causal'
-    AS $$ SELECT 'never' $$;
-DROP FUNCTION level_inside();
+    AS $$ SELECT current_setting('consistency') $$;
+SELECT level_inside_too(), current_setting('consistency') AS outside;
+DROP FUNCTION level_inside(), level_inside_too();
 
 -- for a role, for a database, for a role in a database
 CREATE ROLE regress_consistency_role LOGIN;
@@ -173,8 +176,29 @@ SHOW consistency.report_token;
 SET consistency.report_token = 'perhaps';
 RESET consistency.report_token;
 SHOW consistency.report_token;
+SET consistency.on_timeout = stale;
+SHOW consistency.on_timeout;
+SET consistency.on_timeout = 'later';
+RESET consistency.on_timeout;
+SHOW consistency.on_timeout;
+SET consistency.max_staleness = '1min';
+SHOW consistency.max_staleness;
+SET consistency.max_staleness = -2;
+SET consistency.max_lag = '64kB';
+SHOW consistency.max_lag;
+SET consistency.max_lag = -1;
+SHOW consistency.max_lag;
+-- bounded without a bound says so, but only when it is read under
+SET consistency.max_staleness = -1;
+SET consistency = 'bounded';
+TABLE pg_am LIMIT 0;
+\echo :LAST_ERROR_SQLSTATE
+RESET consistency;
+RESET consistency.max_staleness;
+RESET consistency.max_lag;
 
 -- not for sessions
+SET consistency.fallback_limit = 1;
 SET consistency.monitor_interval = '5ms';
 SET consistency.monitor_role = 'postgres';
 \echo :LAST_ERROR_SQLSTATE
@@ -191,6 +215,20 @@ SET consistency = 'linearizable';
 SET consistency.routing = 'always';
 SET consistency.wait_timeout = 100;
 SHOW consistency;
+SET consistency.on_timeout = 'stale';
+SET consistency.minimum_level = 'eventual';
+\echo :LAST_ERROR_SQLSTATE
+SET consistency.staleness_ceiling = '1h';
+\echo :LAST_ERROR_SQLSTATE
+ALTER ROLE regress_consistency_anyone SET consistency.minimum_level = 'weak';
+\echo :LAST_ERROR_SQLSTATE
 RESET ROLE;
+RESET ALL;
+-- ... but the level that counts is no less than the administrator's
+SET consistency.minimum_level = 'causal';
+SET consistency = 'eventual';
+SHOW consistency;
+TABLE pg_am LIMIT 0;
+SELECT level, policy FROM consistency.last_read();
 RESET ALL;
 DROP ROLE regress_consistency_anyone;

@@ -59,6 +59,8 @@ static void consistency_ExecutorRun(EXECUTOR_RUN_ARGS_DECL);
 static void consistency_ExecutorFinish(QueryDesc *queryDesc);
 static void enforce_statement(QueryDesc *queryDesc);
 static void enforce_nested(QueryDesc *queryDesc, int eflags);
+static Requirement note_promise(void);
+static bool demands_more(const QueryDesc *queryDesc, Requirement *requirement);
 static void declare(const QueryDesc *queryDesc, Declaration *declaration);
 static bool reads_no_data(const PlannedStmt *plan);
 static bool reads_data_walker(Node *node, void *context);
@@ -180,11 +182,7 @@ enforce_statement(QueryDesc *queryDesc)
 	Requirement requirement;
 
 	declare(queryDesc, &current);
-	requirement = requirement_of(&current, session_context());
-	last_read->level = level_name(current.level);
-	last_read->source = current.source;
-	last_read->relation = current.relation;
-	last_read->requirement = requirement;
+	requirement = note_promise();
 
 	if (routed_plan_is_routed(queryDesc->plannedstmt))
 	{
@@ -203,7 +201,11 @@ enforce_statement(QueryDesc *queryDesc)
 		TimestampTz start = GetCurrentTimestamp();
 		TimestampTz deadline = ahead.in_vain ? start :
 		ahead_deadline(&requirement, current.wait_timeout_ms);
-		MeetFailure failure = meet_for_query(queryDesc, &requirement, deadline);
+		MeetFailure failure;
+
+		do
+			failure = meet_for_query(queryDesc, &requirement, deadline);
+		while (failure == MEET_OK && demands_more(queryDesc, &requirement));
 
 		last_read->waited_us += GetCurrentTimestamp() - start;
 		if (failure != MEET_OK && go_to_primary(queryDesc, failure))
@@ -218,6 +220,43 @@ enforce_statement(QueryDesc *queryDesc)
 	if (last_read->reason[0] == '\0')
 		last_read->reason = RecoveryInProgress() ? "read at the replica that the client is connected to" :
 			"plan can't leave the primary or isn't worth it";
+}
+
+/* Tell consistency.last_read() what the statement is promised; what that demands. */
+static Requirement
+note_promise(void)
+{
+	Requirement requirement = requirement_of(&current, session_context());
+	LastRead   *last_read = last_read_current();
+
+	last_read->level = level_name(current.level);
+	last_read->source = current.source;
+	last_read->relation = current.relation;
+	last_read->requirement = requirement;
+	return requirement;
+}
+
+/*
+ * demands_more
+ *		Is the statement promised more than when the wait began, and is
+ *		something still to be done for it?
+ *
+ * What this replica has replayed meanwhile may be a policy, and a position that
+ * the session knows may be just where it was set.
+ */
+static bool
+demands_more(const QueryDesc *queryDesc, Requirement *requirement)
+{
+	Declaration now;
+
+	if (!RecoveryInProgress())
+		return false;
+	declare(queryDesc, &now);
+	if (declaration_covers(&current, &now))
+		return false;
+	current = now;
+	*requirement = note_promise();
+	return meet_is_pending(requirement);
 }
 
 /*

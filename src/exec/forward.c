@@ -24,7 +24,7 @@
 #include "exec/routed_plan.h"
 
 static RawStmt *find_statement(List *statements, int location);
-static Node *query_inside(Node *statement);
+static Node *query_inside(Node *statement, int *cursor_options);
 static Oid *param_types(ParamListInfo params, int *count);
 static bool same_columns(const PlannedStmt *plan, const PlannedStmt *other);
 
@@ -39,19 +39,23 @@ PlannedStmt *
 forward_plan(const QueryDesc *queryDesc)
 {
 	const PlannedStmt *old = queryDesc->plannedstmt;
+	int			location = old->stmt_location;
+	int			length = old->stmt_len;
+	int			cursor_options = 0;
 	RawStmt    *statement;
 	List	   *queries;
 	PlannedStmt *plan;
 	Oid		   *types;
 	int			ntypes;
-	int			location = old->stmt_location;
-	int			length = old->stmt_len;
 
 	if (queryDesc->sourceText == NULL || old->commandType != CMD_SELECT)
 		return NULL;
 	nesting_locate(queryDesc->sourceText, &location, &length);
 	statement = find_statement(pg_parse_query(queryDesc->sourceText), location);
-	if (statement == NULL || !IsA(statement->stmt, SelectStmt))
+	if (statement == NULL)
+		return NULL;
+	statement->stmt = query_inside(statement->stmt, &cursor_options);
+	if (!IsA(statement->stmt, SelectStmt))
 		return NULL;
 
 	types = param_types(queryDesc->params, &ntypes);
@@ -60,14 +64,15 @@ forward_plan(const QueryDesc *queryDesc)
 	if (list_length(queries) != 1 || linitial_node(Query, queries)->commandType != CMD_SELECT)
 		return NULL;
 
-	plan = planner_hook_plan_for_primary(linitial_node(Query, queries), queryDesc->sourceText, 0);
+	plan = planner_hook_plan_for_primary(linitial_node(Query, queries), queryDesc->sourceText,
+										 cursor_options);
 	if (plan == NULL || !same_columns(plan, old))
 		return NULL;
 	routed_plan_set_to_primary(plan);
 	return plan;
 }
 
-/* The query of the statement that begins at a location. */
+/* The statement that begins at a location. */
 static RawStmt *
 find_statement(List *statements, int location)
 {
@@ -78,23 +83,24 @@ find_statement(List *statements, int location)
 		RawStmt    *statement = lfirst_node(RawStmt, cell);
 
 		if (statement->stmt_location == Max(location, 0) || list_length(statements) == 1)
-		{
-			statement->stmt = query_inside(statement->stmt);
 			return statement;
-		}
 	}
 	return NULL;
 }
 
-/* The query that a statement runs, shows or hands out; or the statement itself. */
+/*
+ * The query that a statement runs, shows or hands out; or the statement itself.
+ * A cursor's options as well.
+ */
 static Node *
-query_inside(Node *statement)
+query_inside(Node *statement, int *cursor_options)
 {
 	switch (nodeTag(statement))
 	{
 		case T_PrepareStmt:
 			return ((PrepareStmt *) statement)->query;
 		case T_DeclareCursorStmt:
+			*cursor_options = ((DeclareCursorStmt *) statement)->options;
 			return ((DeclareCursorStmt *) statement)->query;
 		case T_ExplainStmt:
 			return ((ExplainStmt *) statement)->query;

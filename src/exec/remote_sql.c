@@ -30,6 +30,8 @@
 #include "core/compat.h"
 #include "exec/nesting.h"
 #include "exec/remote_sql.h"
+#include "session/hint.h"
+#include "session/lexer.h"
 
 /* with more literals texts hardly ever come again */
 #define MAX_LITERALS 16
@@ -37,7 +39,7 @@
 /* from so many rows on COPY is faster, though it has the query planned twice */
 #define MANY_ROWS 1000
 
-static char *statement_text(const char *source, int location, int length);
+static char *statement_text(const char *source, int *location, int length);
 static bool names_a_moment(const char *text);
 static bool is_plain_select(const char *text);
 static char *replace_literals(const char *text, int location, List *literals, RemoteSql *sql);
@@ -64,7 +66,7 @@ bool
 remote_sql_build(const char *source, int location, int length,
 				 const EligibleInfo *info, const Plan *plan, RemoteSql *sql)
 {
-	char	   *text = statement_text(source, location, length);
+	char	   *text = statement_text(source, &location, length);
 	SelectStmt *select;
 	Query	   *query;
 
@@ -81,7 +83,7 @@ remote_sql_build(const char *source, int location, int length,
 		 * And a query with parameters can't be a COPY.
 		 */
 		sql->text = info->has_groups || remote_sql_many_rows(plan) ? text :
-					replace_literals(text, Max(location, 0), info->literals, sql);
+					replace_literals(text, location, info->literals, sql);
 
 		return true;
 	}
@@ -99,12 +101,24 @@ remote_sql_build(const char *source, int location, int length,
 	return true;
 }
 
+/*
+ * The statement's own text, and in *location where it begins.  A hint stays
+ * behind: it has been obeyed here, and over there it would overrule what the
+ * node is told.
+ */
 static char *
-statement_text(const char *source, int location, int length)
+statement_text(const char *source, int *location, int length)
 {
-	if (location > 0)
-		source += location;
-	return length > 0 ? pnstrdup(source, length) : pstrdup(source);
+	StatementRegion region = {0};
+
+	if (strstr(source, HINT_KEY) != NULL &&
+		lexer_find_statement(source, *location, length, &region))
+	{
+		*location = region.first;
+		return pnstrdup(source + region.first, region.last - region.first);
+	}
+	*location = Max(*location, 0);
+	return length > 0 ? pnstrdup(source + *location, length) : pstrdup(source + *location);
 }
 
 /*

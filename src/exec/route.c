@@ -99,16 +99,13 @@ route_to_primary(Route *route)
 
 /*
  * route_await_primary
- *		No primary is known to be up: wait for one, within the read's time.
+ *		No primary is known to be up: wait for one until the deadline.
  *
  * After a failover the monitor finds the new one by itself.
  */
 bool
-route_await_primary(Route *route)
+route_await_primary(Route *route, TimestampTz deadline)
 {
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													   route->declaration.wait_timeout_ms);
-
 	int64		began_us = node_clock_us();
 
 	if (node_catalog_servers() == NIL)

@@ -8,6 +8,8 @@
 #ifndef CONSISTENCY_ROUTE_H
 #define CONSISTENCY_ROUTE_H
 
+#include "datatype/timestamp.h"
+
 #include "node/node_state.h"
 #include "remote/remote_settings.h"
 #include "requirement/requirement.h"
@@ -31,6 +33,6 @@ typedef struct Route
 
 extern void route_decide(Route *route, const Declaration *declaration, bool to_primary);
 extern void route_to_primary(Route *route);
-extern bool route_await_primary(Route *route);
+extern bool route_await_primary(Route *route, TimestampTz deadline);
 
 #endif							/* CONSISTENCY_ROUTE_H */

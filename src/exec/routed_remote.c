@@ -40,6 +40,7 @@ struct RoutedRemote
 	bool		token_read;		/* and it is known what they showed */
 	bool		open;			/* the connection is ours */
 	bool		stale;			/* the node warned that it answers stale */
+	Position	position;		/* what the rows show at least; none: unknown */
 	MemoryContext row_context;	/* values of the current row */
 	MemoryContextCallback on_reset;
 };
@@ -65,6 +66,7 @@ routed_remote_start(const Route *route, const char *sql, const ParamExternData *
 	char		token[TOKEN_TEXT_SIZE];
 
 	remote->node = route->node;
+	remote->position = position;
 	remote->reader = remote_row_reader(tupdesc);
 	remote->row_context = AllocSetContextCreate(CurrentMemoryContext, "consistency routed row",
 												ALLOCSET_DEFAULT_SIZES);
@@ -147,6 +149,13 @@ routed_remote_is_stale(const RoutedRemote *remote)
 	return remote->open ? remote->query.connection->stale_answer : remote->stale;
 }
 
+/* What is known of the position that the rows show, so far; none: nothing. */
+Position
+routed_remote_position(const RoutedRemote *remote)
+{
+	return routed_remote_is_stale(remote) ? POSITION_NONE : remote->position;
+}
+
 /* Done with it, whether or not everything was read. */
 void
 routed_remote_end(RoutedRemote *remote)
@@ -201,8 +210,13 @@ read_token(RoutedRemote *remote)
 		return;
 	remote->query.connection->position = position;
 	session_observed_elsewhere(position);
-	node_state_saw_position(remote->node.slot, remote->node.generation, position);
 	remote->token_read = true;
+
+	/* It knows of more than it has, where it warned that it answers stale. */
+	if (remote->query.connection->stale_answer)
+		return;
+	node_state_saw_position(remote->node.slot, remote->node.generation, position);
+	remote->position = position;
 }
 
 /* Hand the connection back.  Must not raise errors. */

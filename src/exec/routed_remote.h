@@ -22,6 +22,7 @@ extern RoutedRemote *routed_remote_start(const Route *route, const char *sql,
 										 RemoteError *error);
 extern bool routed_remote_next(RoutedRemote *remote, TupleTableSlot *slot, RemoteError *error);
 extern bool routed_remote_is_stale(const RoutedRemote *remote);
+extern Position routed_remote_position(const RoutedRemote *remote);
 extern void routed_remote_end(RoutedRemote *remote);
 
 #endif							/* CONSISTENCY_ROUTED_REMOTE_H */

@@ -56,6 +56,7 @@ typedef struct RoutedScanState
 	bool		rows_delivered; /* there is no way back */
 	bool		ended;			/* the last row was delivered */
 	bool		stale;			/* the node warned that it answers stale */
+	Position	position;		/* what its rows show at least; none: unknown */
 
 	MemoryContext remote_context;	/* lifetime of "remote" */
 	RoutedRemote *remote;		/* NULL: not started, or ended */
@@ -75,6 +76,7 @@ static TupleTableSlot *next_remote(RoutedScanState *state);
 static void fall_back(RoutedScanState *state, const RemoteError *error);
 static void begin_fallback(RoutedScanState *state);
 static void handle_unserved(RoutedScanState *state);
+static bool await_primary(RoutedScanState *state);
 static void error_primary_unreachable(RoutedScanState *state) pg_attribute_noreturn();
 static void start_local(RoutedScanState *state, int eflags);
 static void enforce_local(RoutedScanState *state);
@@ -313,6 +315,7 @@ next_remote(RoutedScanState *state)
 	bool		has_row = routed_remote_next(state->remote, slot, &error);
 
 	state->stale = routed_remote_is_stale(state->remote);
+	state->position = routed_remote_position(state->remote);
 	if (has_row)
 		return slot;
 
@@ -411,11 +414,8 @@ enforce_local(RoutedScanState *state)
 	int64		waited_us;
 	Snapshot	snapshot;
 
-	if (state->route.no_primary && route_await_primary(&state->route))
-	{
-		state->node_name = state->route.node_name;
+	if (state->route.no_primary && await_primary(state))
 		return;
-	}
 	if (state->to_primary && RecoveryInProgress())
 		error_primary_unreachable(state);
 	if (state->route.unserved)
@@ -434,14 +434,12 @@ enforce_local(RoutedScanState *state)
 	{
 		state->tried_here = true;
 		route_to_primary(&state->route);
-		if (!state->route.remote && !route_await_primary(&state->route))
-		{
-			if (RecoveryInProgress())
-				error_primary_unreachable(state);
-			enforce_local(state);	/* promoted meanwhile */
-			return;
-		}
 		state->node_name = state->route.node_name;
+		if (state->route.remote || await_primary(state))
+			return;
+		if (RecoveryInProgress())
+			error_primary_unreachable(state);
+		enforce_local(state);	/* promoted meanwhile */
 		return;
 	}
 
@@ -461,6 +459,19 @@ enforce_local(RoutedScanState *state)
 	PopActiveSnapshot();
 	state->local_snapshot = snapshot;
 	session_observed_here();
+}
+
+/* Wait for a primary to be up, in what is left of the read's time. */
+static bool
+await_primary(RoutedScanState *state)
+{
+	TimestampTz start = GetCurrentTimestamp();
+	int64		timeout_us = (int64) state->route.declaration.wait_timeout_ms * 1000;
+	bool		found = route_await_primary(&state->route, start + timeout_us - state->waited_us);
+
+	state->waited_us += GetCurrentTimestamp() - start;
+	state->node_name = state->route.node_name;
+	return found;
 }
 
 /* This replica couldn't serve the read, and can't send it to the primary. */
@@ -525,7 +536,7 @@ note_read(RoutedScanState *state)
 		strlcpy(last_read->node, state->node_name, sizeof(last_read->node));
 		last_read->place = state->stale ? "stale" :
 			state->route.to_primary ? "forwarded" : "routed";
-		last_read->position = session_context()->elsewhere;
+		last_read->position = state->position;
 	}
 	else
 	{

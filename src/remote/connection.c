@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <sys/socket.h>
+
 #include "access/xlog.h"
 #include "catalog/pg_authid.h"
 #include "mb/pg_wchar.h"
@@ -48,6 +50,7 @@ static HTAB *connections = NULL;
 
 static Oid	login_role(PGconn *conn);
 static bool login_serves(Oid login, Oid userid);
+static bool has_news(PGconn *conn);
 static void make_wait_set(RemoteConnection *connection);
 static bool wait_for_socket(PGconn *conn, int socket_events, TimestampTz deadline);
 static PGresult *next_result(PGconn *conn, TimestampTz deadline, RemoteError *error);
@@ -100,7 +103,7 @@ connection_find(Oid serverid, Oid userid)
 	if (connection == NULL || connection->conn == NULL || connection->busy)
 		return NULL;
 	if (connection->stale || connection->wait_set == NULL ||
-		PQstatus(connection->conn) != CONNECTION_OK ||
+		PQstatus(connection->conn) != CONNECTION_OK || has_news(connection->conn) ||
 		!login_serves(connection->login, userid))
 	{
 		disconnect(connection);
@@ -207,6 +210,19 @@ connection_wait(RemoteConnection *connection, int socket_events, long timeout_ms
 		CHECK_FOR_INTERRUPTS();
 	}
 	return nevents > 0;
+}
+
+/*
+ * Has something come over a connection that nothing was asked of?  Mostly that
+ * is the node's goodbye, before it was stopped or restarted.
+ */
+static bool
+has_news(PGconn *conn)
+{
+	char		byte;
+
+	return recv(PQsocket(conn), &byte, 1, MSG_PEEK) >= 0 ||
+		(errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
 static RemoteConnection *

@@ -29,9 +29,6 @@
 #include "session/hint.h"
 #include "session/lexer.h"
 
-/* as the key stands in a comment */
-#define HINT_KEY "consistency='"
-
 typedef enum HintKey
 {
 	KEY_LEVEL,

@@ -11,6 +11,9 @@
 #include "core/guc.h"
 #include "session/level.h"
 
+/* as the key stands in a comment */
+#define HINT_KEY "consistency='"
+
 typedef struct Hint
 {
 	ConsistencyLevel level;		/* never LEVEL_UNSET */
@@ -36,7 +39,7 @@ hint_of_statement(const char *text, int location, int length, Hint *hint)
 	const char *comment = text ? strstr(text, "/*") : NULL;
 
 	/* nearly all texts end here */
-	if (likely(comment == NULL || strstr(comment, "consistency='") == NULL))
+	if (likely(comment == NULL || strstr(comment, HINT_KEY) == NULL))
 		return false;
 	return hint_search(text, location, length, hint);
 }

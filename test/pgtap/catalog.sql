@@ -95,8 +95,8 @@ SELECT is(
     (SELECT array_agg(name || ' ' || format_type(type, NULL) ORDER BY n)
        FROM unnest(proargnames, proallargtypes, proargmodes) WITH ORDINALITY AS a(name, type, mode, n)
       WHERE mode IN ('t', 'o')),
-    ARRAY['level text', 'requirement text', 'node text', 'position text', 'waited interval',
-          'place text', 'reason text'],
+    ARRAY['level text', 'policy text', 'requirement text', 'node text', 'position text',
+          'waited interval', 'place text', 'reason text'],
     'last_read: its columns')
   FROM pg_proc WHERE oid = 'consistency.last_read'::regproc;
 SELECT isnt_definer('consistency', 'last_read', ARRAY[]::text[]);

@@ -5,18 +5,26 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(7);
+SELECT plan(8);
 
 SELECT bag_eq(
     $$ SELECT name, vartype, context FROM pg_settings
         WHERE name = 'consistency' OR name LIKE 'consistency.%' $$,
     $$ VALUES ('consistency', 'enum', 'user'),
+              ('consistency.bounded_keeps_session', 'bool', 'user'),
               ('consistency.default_level', 'enum', 'user'),
+              ('consistency.fallback_limit', 'integer', 'sighup'),
+              ('consistency.max_lag', 'integer', 'user'),
+              ('consistency.max_staleness', 'integer', 'user'),
+              ('consistency.minimum_level', 'enum', 'superuser'),
               ('consistency.monitor_interval', 'integer', 'sighup'),
               ('consistency.monitor_role', 'string', 'sighup'),
+              ('consistency.on_timeout', 'enum', 'user'),
               ('consistency.report_token', 'bool', 'user'),
+              ('consistency.require_leader_fence', 'bool', 'user'),
               ('consistency.route_min_cost', 'real', 'user'),
               ('consistency.routing', 'enum', 'user'),
+              ('consistency.staleness_ceiling', 'integer', 'superuser'),
               ('consistency.token', 'string', 'user'),
               ('consistency.wait_timeout', 'integer', 'user') $$,
     'names, types and contexts');
@@ -24,23 +32,33 @@ SELECT is(enumvals, ARRAY['linearizable', 'sequential', 'causal', 'bounded', 'se
           'levels that psql completes') FROM pg_settings WHERE name = 'consistency';
 SELECT is(enumvals, ARRAY['off', 'auto', 'always'], 'ways of routing')
   FROM pg_settings WHERE name = 'consistency.routing';
+SELECT is(enumvals, ARRAY['primary', 'error', 'stale'], 'what becomes of a read in vain')
+  FROM pg_settings WHERE name = 'consistency.on_timeout';
 SELECT bag_eq(
     $$ SELECT name, boot_val FROM pg_settings
-        WHERE name IN ('consistency.default_level', 'consistency.monitor_interval', 'consistency.monitor_role',
-                       'consistency.report_token', 'consistency.routing', 'consistency.token',
-                       'consistency.wait_timeout') $$,
-    $$ VALUES ('consistency.default_level', 'session'),
+        WHERE name LIKE 'consistency.%' AND name <> 'consistency.route_min_cost' $$,
+    $$ VALUES ('consistency.bounded_keeps_session', 'off'),
+              ('consistency.default_level', 'session'),
+              ('consistency.fallback_limit', '-1'),
+              ('consistency.max_lag', '-1'),
+              ('consistency.max_staleness', '5000'),
+              ('consistency.minimum_level', 'weak'),
               ('consistency.monitor_interval', '1000'),
               ('consistency.monitor_role', ''),
+              ('consistency.on_timeout', 'primary'),
               ('consistency.report_token', 'on'),
+              ('consistency.require_leader_fence', 'off'),
               ('consistency.routing', 'auto'),
+              ('consistency.staleness_ceiling', '-1'),
               ('consistency.token', ''),
               ('consistency.wait_timeout', '10000') $$,
     'defaults');
 SELECT bag_eq(
     $$ SELECT name, min_val, unit FROM pg_settings
-        WHERE name IN ('consistency.wait_timeout', 'consistency.monitor_interval') $$,
-    $$ VALUES ('consistency.wait_timeout', '1', 'ms'), ('consistency.monitor_interval', '10', 'ms') $$,
+        WHERE name LIKE 'consistency.%' AND unit IS NOT NULL $$,
+    $$ VALUES ('consistency.max_lag', '-1', 'B'), ('consistency.max_staleness', '-1', 'ms'),
+              ('consistency.staleness_ceiling', '-1', 'ms'),
+              ('consistency.wait_timeout', '1', 'ms'), ('consistency.monitor_interval', '10', 'ms') $$,
     'units and minima');
 SELECT is_empty(
     $$ SELECT name FROM pg_settings

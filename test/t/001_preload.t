@@ -98,7 +98,9 @@ is($replica->error('INSERT INTO t VALUES (2)')->{code},
 $cluster->sql('primary', 'CREATE EXTENSION consistency');
 is(everyday($primary), $expected, 'created, no nodes: plain SQL is unaffected');
 foreach my $set (
-	"consistency = 'linearizable'",
+	"consistency = 'sequential'",
+	"consistency = 'causal'",
+	"consistency = 'bounded'",
 	"consistency = 'eventual'",
 	"consistency = 'weak'",
 	"consistency.routing = 'always'",
@@ -106,6 +108,13 @@ foreach my $set (
 {
 	local $ENV{PGOPTIONS} = '-c ' . ($set =~ s/['\s]//gr);
 	is(everyday($primary), $expected, "created, no nodes, $set: plain SQL is unaffected");
+}
+# a session is warned, once, that nobody confirms the leader: that is no answer
+{
+	local $ENV{PGOPTIONS} = '-c client_min_messages=error';
+	my $quiet = everyday($primary);
+	local $ENV{PGOPTIONS} = "$ENV{PGOPTIONS} -c consistency=linearizable";
+	is(everyday($primary), $quiet, 'created, no nodes, linearizable: plain SQL is unaffected');
 }
 
 my $mine = $cluster->connect('primary');
@@ -169,13 +178,17 @@ $primary->poll_query_until('postgres', "SELECT current_setting('consistency') = 
   or BAIL_OUT('default_level is not reloaded');
 pass('consistency.default_level can be reloaded');
 
-# a file that holds a level which isn't supported yet: refused, and said so
-$primary->stop;
-$primary->append_conf('postgresql.conf', "consistency.default_level = 'causal'");
-$primary->start;
+# a file that holds a level which doesn't exist: refused, and said so
+$primary->append_conf('postgresql.conf', "consistency.default_level = 'casual'");
+$primary->reload;
+wait_until(
+	sub {
+		slurp_file($primary->logfile) =~
+		  qr/invalid value for parameter "consistency.default_level": "casual"/;
+	},
+	'a line in the log');
 is($cluster->sql('primary', 'SHOW consistency'),
-	'session', 'a level that is not supported in postgresql.conf: the default instead');
-like(slurp_file($primary->logfile), qr/"causal" is not supported yet/, '... and a line in the log');
+	'session', 'a level that does not exist in postgresql.conf: the one before stays');
 $primary->stop;
 $primary->adjust_conf('postgresql.conf', 'consistency.default_level', "'session'");
 
@@ -202,8 +215,8 @@ is( $cluster->connect('primary', startup => { consistency => 'linearizable' })
 	  ->value('SHOW consistency'),
 	'linearizable',
 	'consistency in the startup packet');
-eval { $cluster->connect('primary', startup => { consistency => 'causal' }); };
-like($@, qr/not supported yet/, 'a level that is not supported is refused at the door');
+eval { $cluster->connect('primary', startup => { consistency => 'casual' }); };
+like($@, qr/invalid value for parameter "consistency"/, 'a level that does not exist is refused at the door');
 $primary->safe_psql('postgres', 'ALTER ROLE app RESET consistency');
 
 # --- pgbench ------------------------------------------------------------

@@ -33,11 +33,13 @@ sub write_value
 }
 
 # A session at a replica that was handed the newest token.  The SET alone must
-# not fetch the stale answer nor fail, however long the replica lags.
+# not fetch the stale answer nor fail, however long the replica lags.  It waits
+# or fails here: what may go to the primary instead has a test of its own.
 sub reader
 {
 	my ($name, $token, %arg) = @_;
 	my $session = $cluster->connect($name);
+	$session->do("SET consistency.on_timeout = 'error'");
 	$session->do("SET consistency.wait_timeout = '$arg{timeout}'") if $arg{timeout};
 	$session->do("SET consistency = '$arg{level}'") if $arg{level};
 	$session->do("SET consistency.token = '$token'") if $token;
@@ -262,13 +264,16 @@ waits_and_sees('EXPLAIN ANALYZE',
 	is($session->value('SELECT in_eventual()'), $want - 1, 'eventual in eventual: stale');
 }
 
-# ... nor does a function under session make its caller under eventual wait
+# ... but a function under session gets what it asks for, whoever calls it
 {
 	my ($want, $token) = write_value();
 	my $session = reader('paused', $token, level => 'eventual', timeout => '50ms');
-	cmp_ok($session->value('SELECT in_session()'), '<', $want,
-		'a function under session does not strengthen the statement that calls it');
+	is($session->error('SELECT in_session()')->{code},
+		'YC001', 'a function under session is kept from reading stale under eventual');
+	cmp_ok($session->value($read), '<', $want, '... while its caller takes what is there');
 }
+waits_and_sees('function under session, called under eventual', query_of('SELECT in_session()'),
+	before => sub { $_[0]->do("SET consistency = 'eventual'") });
 
 # What was revoked while a statement waited holds for it.
 {
@@ -568,10 +573,13 @@ foreach my $sql ('EXECUTE e', 'EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY 
 
 # linearizable is the primary's
 {
+	my ($want) = write_value();
 	my $session = reader('paused', undef, level => 'linearizable');
-	my $result = $session->query($read);
-	ok(!$result->{error} ? $result->{rows}[0][0] == $value : $result->{error}{code} =~ /^(25006|0A000|55000)$/,
-		'linearizable at a replica: the newest, or an error that says it is not served here');
+	is($session->value($read), $want, 'linearizable at a replica: the newest');
+	is($session->row('SELECT * FROM consistency.last_read()')->{place},
+		'forwarded', '... from the primary');
+	$session->do("SET consistency.routing = 'off'");
+	is($session->error($read)->{code}, '0A000', '... or an error, where it must not leave');
 }
 
 done_testing();
