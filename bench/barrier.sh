@@ -10,7 +10,7 @@ at primary psql -q -c 'CREATE TABLE written (i int)'
 cat > "$samples/idle.pgbench" <<'EOF'
 BEGIN;
 INSERT INTO written VALUES (1);
-\sleep 3600 s
+\sleep 600 s
 EOF
 
 before_round()
@@ -20,14 +20,13 @@ before_round()
 }
 start_idle_writers()
 {
-    at primary pgbench -n -c $idle_writers -t 1 -f "$samples/idle.pgbench" > /dev/null 2>&1 &
-    writers=$!
+    at primary sh -c "echo \$\$ > $samples/writers.pid; exec pgbench -n -c $idle_writers -t 1 -f $samples/idle.pgbench" \
+        > /dev/null 2>&1 &
     poll "$idle_writers idle writers" idle_writers_are $idle_writers
 }
 stop_idle_writers()
 {
-    kill $writers
-    wait $writers || true
+    kill "$(cat "$samples/writers.pid")"
     poll 'no idle writers' idle_writers_are 0
 }
 idle_writers_are()

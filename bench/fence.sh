@@ -6,11 +6,11 @@ clients=32
 start_primary primary "${with_extension[@]}" wal_keep_size=4GB
 start_replica standby primary
 as_admin primary psql -q -c "ALTER SYSTEM SET synchronous_standby_names = 'standby'" -c 'SELECT pg_reload_conf()' > /dev/null
-poll 'the synchronous standby' standby_is_synchronous
 standby_is_synchronous()
 {
     [ "$(as_admin primary psql -At -c "SELECT sync_state FROM pg_stat_replication")" = sync ]
 }
+poll 'the synchronous standby' standby_is_synchronous
 [ "$BENCH_SELFTEST" ] || as_admin primary psql -q -c 'CREATE EXTENSION consistency' -c 'CREATE EXTENSION pg_walinspect'
 
 wal_position() { as_admin primary psql -At -c 'SELECT pg_current_wal_flush_lsn()'; }

@@ -85,7 +85,7 @@ ahead_of_copy(const char *text, int location, int length, Oid relation)
 
 	declaration_of_statement(&declaration, text, location, length, list_make1_oid(relation));
 	requirement = requirement_of(&declaration, session_context());
-	last_read->level = level_name(declaration.level);
+	last_read->level = declaration.level;
 	last_read->source = declaration.source;
 	last_read->relation = declaration.relation;
 	last_read->requirement = requirement;

@@ -136,17 +136,23 @@ consistency_ExecutorRun(EXECUTOR_RUN_ARGS_DECL)
 	PG_END_TRY();
 }
 
-/* Triggers run here. */
+/* Triggers run here, and what is left of modifying CTEs; nothing for most reads. */
 static void
 consistency_ExecutorFinish(QueryDesc *queryDesc)
 {
+	ExecutorFinish_hook_type finish =
+	prev_ExecutorFinish ? prev_ExecutorFinish : standard_ExecutorFinish;
+
+	if (queryDesc->operation == CMD_SELECT && !queryDesc->plannedstmt->hasModifyingCTE)
+	{
+		finish(queryDesc);
+		return;
+	}
+
 	nesting_depth++;
 	PG_TRY();
 	{
-		if (prev_ExecutorFinish)
-			prev_ExecutorFinish(queryDesc);
-		else
-			standard_ExecutorFinish(queryDesc);
+		finish(queryDesc);
 	}
 	PG_FINALLY();
 	{
@@ -229,7 +235,7 @@ note_promise(void)
 	Requirement requirement = requirement_of(&current, session_context());
 	LastRead   *last_read = last_read_current();
 
-	last_read->level = level_name(current.level);
+	last_read->level = current.level;
 	last_read->source = current.source;
 	last_read->relation = current.relation;
 	last_read->requirement = requirement;

@@ -27,7 +27,7 @@ static LastRead *previous = &records[1];
 
 PG_FUNCTION_INFO_V1(consistency_last_read);
 
-/* A new statement begins: returns its record, empty, to fill. */
+/* A new statement begins: returns its record, to fill with what it is promised. */
 LastRead *
 last_read_begin(void)
 {
@@ -39,10 +39,7 @@ last_read_begin(void)
 		current = oldest;
 	}
 	current->asks = false;
-	current->level = NULL;
-	current->source = DECLARED_BY_DEFAULT;
-	current->relation = InvalidOid;
-	memset(&current->requirement, 0, sizeof(current->requirement));
+	current->level = LEVEL_UNSET;
 	current->position = POSITION_NONE;
 	current->waited_us = 0;
 	current->place = "local";
@@ -75,13 +72,13 @@ consistency_last_read(PG_FUNCTION_ARGS)
 	errors_require_preload("consistency.last_read()");
 	InitMaterializedSRF(fcinfo, 0);
 	current->asks = true;
-	if (previous->level == NULL)
+	if (previous->level == LEVEL_UNSET)
 		return (Datum) 0;
 
 	waited = palloc0(sizeof(Interval));
 	waited->time = previous->waited_us;
 
-	values[0] = CStringGetTextDatum(previous->level);
+	values[0] = CStringGetTextDatum(level_name(previous->level));
 	values[1] = CStringGetTextDatum(declaration_source_text(previous->source,
 															previous->relation));
 	values[2] = CStringGetTextDatum(requirement_text(&previous->requirement, requirement));

@@ -23,7 +23,7 @@
  */
 typedef struct LastRead
 {
-	const char *level;			/* static; NULL: there was no statement */
+	ConsistencyLevel level;		/* unset: there was no statement */
 	DeclarationSource source;	/* who asked for that level */
 	Oid			relation;		/* whose policy, if a policy did */
 	Requirement requirement;	/* what it came to */
