@@ -315,9 +315,16 @@ static bool
 reads_no_data(const PlannedStmt *plan)
 {
 	Plan	   *top = plan->planTree;
+	ListCell   *cell;
 
-	if (plan->commandType != CMD_SELECT || plan->relationOids != NIL || plan->subplans != NIL)
+	if (plan->commandType != CMD_SELECT || plan->subplans != NIL)
 		return false;
+	/* A relation that is only named, as a regclass, isn't read. */
+	foreach(cell, plan->relationOids == NIL ? NIL : plan->rtable)
+	{
+		if (OidIsValid(lfirst_node(RangeTblEntry, cell)->relid))
+			return false;
+	}
 	if (IsA(top, FunctionScan))
 		return !reads_data_walker((Node *) ((FunctionScan *) top)->functions, NULL) &&
 			!reads_data_walker((Node *) top->targetlist, NULL) &&
