@@ -19,6 +19,7 @@ OBJS = \
 	src/core/errors.o \
 	src/core/extension.o \
 	src/core/guc.o \
+	src/core/nap.o \
 	src/core/position.o \
 	src/core/shmem.o \
 	src/core/wait_event.o \

@@ -12,18 +12,17 @@
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
 #include "port/atomics.h"
-#include "storage/latch.h"
 
 #include "core/errors.h"
 #include "core/guc.h"
+#include "core/nap.h"
 #include "core/shmem.h"
 #include "core/wait_event.h"
 #include "exec/fallback.h"
 
-/* naps while waiting for one's turn, milliseconds */
-#define FALLBACK_NAP 5
+/* naps while waiting for one's turn, microseconds */
+#define FALLBACK_NAP 5000
 
 typedef struct Fallback
 {
@@ -55,20 +54,17 @@ void
 fallback_begin(TimestampTz deadline)
 {
 	MemoryContextCallback *on_reset = palloc(sizeof(MemoryContextCallback));
+	int			nap_us = FALLBACK_NAP;
 
 	while (!enter())
 	{
-		if (GetCurrentTimestamp() >= deadline)
+		if (!nap(&nap_us, FALLBACK_NAP, deadline, wait_event_fallback()))
 			ereport(ERROR,
 					(errcode(ERRCODE_CONSISTENCY_TIMEOUT),
 					 errmsg("too many reads have fallen back to the primary"),
 					 errdetail("No replica could serve the read in time, and consistency.fallback_limit is %d.",
 							   guc_fallback_limit),
 					 errhint("See the view consistency.nodes for the replicas' lag; raise consistency.wait_timeout or consistency.fallback_limit.")));
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 FALLBACK_NAP, wait_event_fallback());
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
 	}
 	on_reset->func = leave;
 	on_reset->arg = NULL;

@@ -13,9 +13,9 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "miscadmin.h"
-#include "storage/latch.h"
 
 #include "core/guc.h"
+#include "core/nap.h"
 #include "core/wait_event.h"
 #include "exec/nesting.h"
 #include "exec/route.h"
@@ -31,8 +31,8 @@
  */
 #define ROUTED_WAIT_PART 10
 
-/* naps while waiting for a primary to come up, milliseconds */
-#define PRIMARY_NAP 20
+/* naps while waiting for a primary to come up, microseconds */
+#define PRIMARY_NAP 20000
 
 static void route_to_replica(Route *route);
 static NodeWish wish_of(const Requirement *requirement, int max_wait_ms);
@@ -107,16 +107,13 @@ bool
 route_await_primary(Route *route, TimestampTz deadline)
 {
 	int64		began_us = node_clock_us();
+	int			nap_us = PRIMARY_NAP;
 
 	if (node_catalog_servers() == NIL)
 		return false;
 	node_state_request();
-	while (!route->remote && GetCurrentTimestamp() < deadline)
+	while (!route->remote && nap(&nap_us, PRIMARY_NAP, deadline, wait_event_primary()))
 	{
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 PRIMARY_NAP, wait_event_primary());
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
 		if (!RecoveryInProgress())
 			return false;		/* it is this one */
 		node_freshness_request(began_us);

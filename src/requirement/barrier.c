@@ -49,12 +49,12 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "storage/latch.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
 #include "utils/snapmgr.h"
 
 #include "core/compat.h"
+#include "core/nap.h"
 #include "core/wait_event.h"
 #include "requirement/barrier.h"
 #include "session/commits.h"
@@ -90,7 +90,6 @@ static bool is_settled(HiddenCommit *commit);
 static bool show_hidden(Snapshot snapshot, const HiddenCommits *hidden);
 static bool raise_xmax(Snapshot snapshot, const HiddenCommits *hidden);
 static bool is_hidden(const HiddenCommits *hidden, TransactionId xid);
-static bool nap(int *nap_us, TimestampTz deadline);
 
 /*
  * barrier_wait
@@ -242,7 +241,7 @@ wait_for_committing(XLogRecPtr upto, TimestampTz deadline)
 			continue;
 		while (pg_atomic_read_u32(&slot->xid) == xid && is_committing(i))
 		{
-			if (!nap(&nap_us, deadline))
+			if (!nap(&nap_us, BARRIER_NAP_MAX, deadline, wait_event_barrier()))
 				return false;
 		}
 	}
@@ -277,7 +276,7 @@ visible_end(Snapshot snapshot, TimestampTz deadline)
 		while (TransactionIdIsValid(xid) && may_be_visible(i, snapshot) &&
 			   pg_atomic_read_u32(committing) == xid)
 		{
-			if (!nap(&nap_us, deadline))
+			if (!nap(&nap_us, BARRIER_NAP_MAX, deadline, wait_event_barrier()))
 				return PG_UINT64_MAX;
 		}
 	}
@@ -375,7 +374,7 @@ wait_for_hidden(HiddenCommits *hidden, XLogRecPtr upto, TimestampTz deadline)
 		}
 		if (all_settled)
 			return true;
-		if (!nap(&nap_us, deadline))
+		if (!nap(&nap_us, BARRIER_NAP_MAX, deadline, wait_event_barrier()))
 			return false;
 	}
 }
@@ -471,23 +470,4 @@ is_hidden(const HiddenCommits *hidden, TransactionId xid)
 			return true;
 	}
 	return false;
-}
-
-/* Sleep a little, longer each time; false when the deadline has passed. */
-static bool
-nap(int *nap_us, TimestampTz deadline)
-{
-	if (GetCurrentTimestamp() >= deadline)
-		return false;
-	if (*nap_us < 1000)
-		pg_usleep(*nap_us);
-	else
-	{
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 *nap_us / 1000, wait_event_barrier());
-		ResetLatch(MyLatch);
-	}
-	CHECK_FOR_INTERRUPTS();
-	*nap_us = Min(*nap_us * 2, BARRIER_NAP_MAX);
-	return true;
 }

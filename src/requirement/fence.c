@@ -28,10 +28,10 @@
 #include "replication/walsender_private.h"
 #include "storage/condition_variable.h"
 #include "storage/ipc.h"
-#include "storage/latch.h"
 #include "storage/spin.h"
 
 #include "core/compat.h"
+#include "core/nap.h"
 #include "core/shmem.h"
 #include "core/wait_event.h"
 #include "requirement/fence.h"
@@ -188,29 +188,15 @@ end_round(uint64 confirmed)
 static bool
 wait_acknowledged(XLogRecPtr lsn, TimestampTz deadline)
 {
-	long		nap_us = FENCE_NAP_MIN;
+	int			nap_us = FENCE_NAP_MIN;
+	XLogRecPtr	acknowledged;
 
-	for (;;)
+	do
 	{
-		XLogRecPtr	acknowledged;
-
 		LWLockAcquire(SyncRepLock, LW_SHARED);
 		acknowledged = WalSndCtl->lsn[SYNC_REP_WAIT_FLUSH];
 		LWLockRelease(SyncRepLock);
-		if (acknowledged >= lsn)
-			return true;
-		if (GetCurrentTimestamp() >= deadline)
-			return false;
-
-		if (nap_us < 1000)
-			pg_usleep(nap_us);
-		else
-		{
-			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-							 nap_us / 1000, wait_event_fence());
-			ResetLatch(MyLatch);
-		}
-		CHECK_FOR_INTERRUPTS();
-		nap_us = Min(nap_us + nap_us / 2, FENCE_NAP_MAX);
-	}
+	} while (acknowledged < lsn &&
+			 nap(&nap_us, FENCE_NAP_MAX, deadline, wait_event_fence()));
+	return acknowledged >= lsn;
 }
