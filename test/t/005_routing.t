@@ -981,7 +981,8 @@ foreach my $case (@settings)
 	my $silent = everyday($cluster->primary, connstr => $connstr, explain => 0);
 	foreach my $level (qw(linearizable sequential causal bounded))
 	{
-		local $ENV{PGOPTIONS} = "$quiet=always -c consistency=$level";
+		local $ENV{PGOPTIONS} = "$quiet=always -c consistency=$level"
+		  . ' -c consistency.bounded_keeps_session=on';
 		is(everyday($cluster->primary, connstr => $connstr, explain => 0),
 			$silent, "... and so it does under $level");
 	}
