@@ -46,8 +46,7 @@ static int	waited_in_vain_ms;	/* for how long */
 
 static bool meet_for_portal(const Declaration *declaration, const Requirement *requirement,
 							MeetFailure *failure);
-static void note_wait(TimestampTz start, MeetFailure failure, const Requirement *requirement,
-					  int timeout_ms);
+static void note_wait(TimestampTz start, MeetFailure failure, const Requirement *requirement);
 static bool give_portal_snapshots_back(PortalSnapshots *given);
 static void take_portal_snapshots(const PortalSnapshots *given, Snapshot snapshot);
 
@@ -84,6 +83,7 @@ ahead_of_copy(const char *text, int location, int length, Oid relation)
 	LastRead   *last_read = last_read_begin();
 
 	declaration_of_statement(&declaration, text, location, length, list_make1_oid(relation));
+	declaration_require_bound(&declaration);
 	requirement = requirement_of(&declaration, session_context());
 	last_read->level = declaration.level;
 	last_read->source = declaration.source;
@@ -97,8 +97,8 @@ ahead_of_copy(const char *text, int location, int length, Oid relation)
 			failure = meet_with_fixed_snapshot(&requirement,
 											   ahead_deadline(&requirement, declaration.wait_timeout_ms),
 											   GetActiveSnapshot());
-		meet_failure_handle(failure, &declaration, &requirement);
 		last_read->waited_us = ahead_take().waited_us;
+		meet_failure_handle(failure, &declaration, &requirement);
 		if (last_read->waited_us >= LAST_READ_WAITED_US && failure == MEET_OK)
 			last_read->place = "waited";
 	}
@@ -158,8 +158,13 @@ ahead_after_import(void)
 	start = GetCurrentTimestamp();
 	failure = meet_requirement(&requirement,
 							   ahead_deadline(&requirement, declaration.wait_timeout_ms));
-	note_wait(start, failure, &requirement, declaration.wait_timeout_ms);
+	note_wait(start, failure, &requirement);
 	done.in_vain = false;
+	if (failure == MEET_REPLAY_BEHIND)
+	{
+		waited_in_vain = requirement.position_here;
+		waited_in_vain_ms = declaration.wait_timeout_ms;
+	}
 }
 
 /* Nothing was done for the statement that starts next. */
@@ -214,21 +219,16 @@ meet_for_portal(const Declaration *declaration, const Requirement *requirement,
 									  &snapshot);
 	take_portal_snapshots(&given, snapshot);
 	AcceptInvalidationMessages();
-	note_wait(start, *failure, requirement, declaration->wait_timeout_ms);
+	note_wait(start, *failure, requirement);
 	return true;
 }
 
 static void
-note_wait(TimestampTz start, MeetFailure failure, const Requirement *requirement, int timeout_ms)
+note_wait(TimestampTz start, MeetFailure failure, const Requirement *requirement)
 {
 	done.waited_us = GetCurrentTimestamp() - start;
 	done.in_vain = failure != MEET_OK;
 	done.leader_confirmed = failure == MEET_OK && requirement->leader;
-	if (failure == MEET_REPLAY_BEHIND)
-	{
-		waited_in_vain = requirement->position_here;
-		waited_in_vain_ms = timeout_ms;
-	}
 }
 
 /*

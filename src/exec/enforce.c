@@ -24,7 +24,10 @@
 #include "access/xlog.h"
 #include "catalog/pg_proc.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
+#include "replication/walsender.h"
+#include "tcop/pquery.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -57,6 +60,7 @@ static ExecutorFinish_hook_type prev_ExecutorFinish = NULL;
 static void consistency_ExecutorStart(QueryDesc *queryDesc, int eflags);
 static void consistency_ExecutorRun(EXECUTOR_RUN_ARGS_DECL);
 static void consistency_ExecutorFinish(QueryDesc *queryDesc);
+static bool serves_clients(void);
 static void enforce_statement(QueryDesc *queryDesc);
 static void enforce_nested(QueryDesc *queryDesc, int eflags);
 static Requirement note_promise(void);
@@ -90,7 +94,7 @@ enforce_init(void)
 static void
 consistency_ExecutorStart(QueryDesc *queryDesc, int eflags)
 {
-	if (!IsParallelWorker() && extension_is_created())
+	if (serves_clients() && extension_is_created())
 	{
 		if (nesting_depth > 0)
 			enforce_nested(queryDesc, eflags);
@@ -161,6 +165,16 @@ consistency_ExecutorFinish(QueryDesc *queryDesc)
 	PG_END_TRY();
 }
 
+/*
+ * Does this process run what clients have sent, by itself?  A walsender reads
+ * with its slot's snapshot, and autovacuum calls the functions of indexes.
+ */
+static bool
+serves_clients(void)
+{
+	return !IsParallelWorker() && !am_walsender && MyBackendType != B_AUTOVAC_WORKER;
+}
+
 /* What is a query promised? */
 static void
 declare(const QueryDesc *queryDesc, Declaration *declaration)
@@ -189,6 +203,10 @@ enforce_statement(QueryDesc *queryDesc)
 
 	declare(queryDesc, &current);
 	requirement = note_promise();
+	about_this_server = reads_no_data(queryDesc->plannedstmt);
+	if (!about_this_server)
+		declaration_require_bound(&current);
+	active_snapshot_is_older = false;
 
 	if (routed_plan_is_routed(queryDesc->plannedstmt))
 	{
@@ -199,8 +217,6 @@ enforce_statement(QueryDesc *queryDesc)
 	if (ahead.leader_confirmed && !RecoveryInProgress())
 		requirement.leader = false;
 
-	about_this_server = reads_no_data(queryDesc->plannedstmt);
-	active_snapshot_is_older = false;
 	last_read->waited_us = ahead.waited_us;
 	if (!about_this_server && meet_is_pending(&requirement))
 	{
@@ -274,7 +290,8 @@ demands_more(const QueryDesc *queryDesc, Requirement *requirement)
  * that only it reads.  Otherwise what holds for the statement holds for later
  * snapshots, which volatile functions take; except that each must be a prefix of
  * the log by itself.  What locks or writes rows sees their newest versions
- * anyhow.
+ * anyhow; and while the statement is still being planned nothing depends on the
+ * answer.
  */
 static void
 enforce_nested(QueryDesc *queryDesc, int eflags)
@@ -283,10 +300,11 @@ enforce_nested(QueryDesc *queryDesc, int eflags)
 	Declaration declaration;
 	Requirement requirement;
 
-	if (!about_this_server && plan->commandType == CMD_SELECT && plan->rowMarks == NIL &&
+	if (!about_this_server && !nesting_planning && plan->commandType == CMD_SELECT && plan->rowMarks == NIL &&
 		queryDesc->crosscheck_snapshot == InvalidSnapshot && !(eflags & EXEC_FLAG_EXPLAIN_ONLY))
 	{
 		declare(queryDesc, &declaration);
+		declaration_require_bound(&declaration);
 		requirement = requirement_of(&declaration, session_context());
 		if (!active_snapshot_is_older && declaration_covers(&current, &declaration))
 			requirement = (Requirement)
@@ -347,7 +365,19 @@ reads_data_walker(Node *node, void *context)
 static bool
 function_reads_data(Oid function, void *context)
 {
-	if (func_volatile(function) == PROVOLATILE_IMMUTABLE || function == F_SET_CONFIG)
+	switch (function)
+	{
+		case F_SET_CONFIG:
+			/* what health checks ask each node for */
+		case F_PG_IS_IN_RECOVERY:
+		case F_PG_LAST_WAL_RECEIVE_LSN:
+		case F_PG_LAST_WAL_REPLAY_LSN:
+		case F_PG_LAST_XACT_REPLAY_TIMESTAMP:
+			return false;
+		default:
+			break;
+	}
+	if (func_volatile(function) == PROVOLATILE_IMMUTABLE)
 		return false;
 	return !extension_owns_schema(get_func_namespace(function));
 }
@@ -379,12 +409,14 @@ meet_for_query(QueryDesc *queryDesc, const Requirement *requirement, TimestampTz
 /*
  * Was the active snapshot pushed for this query, by the portal or a utility
  * statement?  For a query inside a function it may be that of the caller, and
- * even of an outer subtransaction.
+ * of an outer subtransaction, which would miss it once this one is rolled back.
  */
 static bool
 active_snapshot_is_the_querys(const QueryDesc *queryDesc)
 {
-	return nesting_depth == 0 &&
+	return nesting_depth == 0 && ActivePortal != NULL &&
+		ActivePortal->createLevel == GetCurrentTransactionNestLevel() &&
+		nesting_is_clients(queryDesc->sourceText) &&
 		(nesting_may_leave(false) || nesting_utility == T_CreateTableAsStmt ||
 		 nesting_utility == T_RefreshMatViewStmt) &&
 		ActiveSnapshotSet() && queryDesc->snapshot == GetActiveSnapshot();
@@ -450,7 +482,7 @@ go_to_primary(QueryDesc *queryDesc, MeetFailure failure)
 	PlannedStmt *plan;
 
 	if (!RecoveryInProgress() || guc_routing == ROUTING_OFF || IsolationUsesXactSnapshot() ||
-		!nesting_may_leave(false) ||
+		!nesting_may_leave(false) || !nesting_is_clients(queryDesc->sourceText) ||
 		(failure != MEET_NOT_PRIMARY && current.on_timeout != ON_TIMEOUT_PRIMARY))
 		return false;
 	plan = forward_plan(queryDesc);

@@ -47,14 +47,15 @@
 static Position replay_seen;
 
 /*
- * The transaction whose snapshot, which it keeps, was found to be good, or was
- * taken after a wait; and for what it is good.
+ * The transaction whose snapshot, which it keeps, was looked at, or was taken
+ * after a wait; for what; and what came of it.
  */
 static LocalTransactionId checked_transaction = InvalidLocalTransactionId;
 static Requirement checked_requirement;
+static MeetFailure checked_failure; /* MEET_OK, or why it is not good */
 
 static bool snapshot_was_checked(const Requirement *requirement);
-static void note_checked_snapshot(const Requirement *requirement);
+static void note_checked_snapshot(const Requirement *requirement, MeetFailure failure);
 static MeetFailure meet_before_barrier(const Requirement *requirement, TimestampTz deadline);
 static MeetFailure meet_at_replica(const Requirement *requirement, TimestampTz deadline);
 static MeetFailure meet_bounds(const Requirement *requirement, TimestampTz deadline);
@@ -136,7 +137,7 @@ meet_for_transaction(const Requirement *requirement, TimestampTz deadline)
 
 	/* A bound is to hold when the snapshot is taken, which may be much later. */
 	if (FirstSnapshotSet || failure != MEET_OK || !requirement_has_bounds(requirement))
-		note_checked_snapshot(requirement);
+		note_checked_snapshot(requirement, failure);
 	return failure;
 }
 
@@ -182,11 +183,12 @@ meet_with_fixed_snapshot(const Requirement *requirement, TimestampTz deadline, S
 	MeetFailure failure;
 	bool		good;
 
-	/* A transaction's snapshot is as good for its later statements. */
+	/* A transaction's snapshot is as good, or bad, for its later statements. */
 	if (!position_is_set(requirement->position_here) &&
 		!position_is_set(requirement->older_here) &&
-		snapshot_was_checked(requirement))
-		return MEET_OK;
+		snapshot_was_checked(requirement) &&
+		(checked_failure == MEET_OK || requirement_covers(requirement, &checked_requirement)))
+		return checked_failure;
 
 	failure = meet_before_barrier(requirement, deadline);
 	if (failure != MEET_OK)
@@ -201,12 +203,12 @@ meet_with_fixed_snapshot(const Requirement *requirement, TimestampTz deadline, S
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("the transaction's snapshot may be older than its consistency allows"),
 				 errhint("Retry the transaction: this server is ready for it now.")));
-	note_checked_snapshot(requirement);
+	note_checked_snapshot(requirement, MEET_OK);
 	elsewhere_holds_here(requirement);
 	return MEET_OK;
 }
 
-/* Is the snapshot that the transaction keeps known to do, positions aside? */
+/* Is it known whether the snapshot that the transaction keeps does, positions aside? */
 static bool
 snapshot_was_checked(const Requirement *requirement)
 {
@@ -215,10 +217,11 @@ snapshot_was_checked(const Requirement *requirement)
 }
 
 static void
-note_checked_snapshot(const Requirement *requirement)
+note_checked_snapshot(const Requirement *requirement, MeetFailure failure)
 {
-	if (snapshot_was_checked(requirement))
+	if (snapshot_was_checked(requirement) && checked_failure == MEET_OK)
 		return;
+	checked_failure = failure;
 	checked_transaction = COMPAT_MY_LXID;
 	checked_requirement = *requirement;
 }

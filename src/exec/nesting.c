@@ -7,14 +7,18 @@
  */
 #include "postgres.h"
 
+#include "tcop/tcopprot.h"
+
 #include "exec/nesting.h"
 
 int			nesting_depth = 0;
 uint64		nesting_row_limit = 0;
 NodeTag		nesting_utility = T_Invalid;
+bool		nesting_planning = false;
 
 /* where that one stands, as its PlannedStmt says; only while it runs */
 static const char *utility_text = NULL;
+static const char *prepared_text;	/* of what it EXECUTEs, or NULL */
 static int	utility_location;
 static int	utility_length;
 
@@ -24,7 +28,8 @@ static int	utility_length;
  *		nesting_utility has to be set to again at its end.
  */
 NodeTag
-nesting_begin_utility(NodeTag utility, const char *text, int location, int length)
+nesting_begin_utility(NodeTag utility, const char *text, const char *prepared,
+					  int location, int length)
 {
 	NodeTag		outer = nesting_utility;
 
@@ -33,6 +38,7 @@ nesting_begin_utility(NodeTag utility, const char *text, int location, int lengt
 	nesting_utility = utility;
 	utility_text = text;
 
+	prepared_text = prepared;
 	utility_location = location;
 	utility_length = length;
 	return outer;
@@ -56,6 +62,27 @@ nesting_locate(const char *text, int *location, int *length)
 		return;
 	*location = utility_location;
 	*length = utility_length;
+}
+
+/*
+ * nesting_is_clients
+ *		Outside of any executor: is a query with this text the one that the
+ *		client sent, or that a utility statement has inside?
+ *
+ * It may also be that of a function that no executor called: for an argument
+ * of EXECUTE, by the fast path, for a parameter whose domain checks it, in a
+ * trigger at the end of the transaction.
+ */
+bool
+nesting_is_clients(const char *text)
+{
+	const char *own = nesting_utility == T_Invalid ? debug_query_string : utility_text;
+
+	if (text == NULL)
+		return false;
+	return text == own || (own != NULL && strcmp(text, own) == 0) ||
+	(nesting_utility != T_Invalid && prepared_text != NULL &&
+	 strcmp(text, prepared_text) == 0);
 }
 
 /*

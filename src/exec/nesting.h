@@ -3,8 +3,8 @@
  * nesting.h
  *	  Are we inside another statement?
  *
- * Only what the client sent is enforced and routed; what functions and
- * triggers read follows the statement that called them.
+ * Only what the client sent is routed; what functions and triggers read follows
+ * the statement that called them, unless it asks for more.
  *
  *-------------------------------------------------------------------------
  */
@@ -28,8 +28,13 @@ extern uint64 nesting_row_limit;
  */
 extern NodeTag nesting_utility;
 
-extern NodeTag nesting_begin_utility(NodeTag utility, const char *text, int location, int length);
+/* a plan is being made: what functions read now only helps to estimate */
+extern bool nesting_planning;
+
+extern NodeTag nesting_begin_utility(NodeTag utility, const char *text, const char *prepared,
+									 int location, int length);
 extern void nesting_locate(const char *text, int *location, int *length);
+extern bool nesting_is_clients(const char *text);
 extern bool nesting_may_leave(bool executing);
 
 #endif							/* CONSISTENCY_NESTING_H */

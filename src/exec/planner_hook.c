@@ -33,7 +33,7 @@ static PlannedStmt *consistency_planner(Query *parse, const char *query_string,
 										int cursorOptions, ParamListInfo boundParams);
 static PlannedStmt *plan_nested(Query *parse, const char *query_string, int cursorOptions,
 								ParamListInfo boundParams);
-static bool may_leave(Query *parse, int cursorOptions);
+static bool may_leave(Query *parse, const char *text, int cursorOptions);
 static bool may_scroll(const PlannedStmt *plan, int cursorOptions);
 
 /* Install the hook. */
@@ -80,7 +80,7 @@ consistency_planner(Query *parse, const char *query_string, int cursorOptions,
 	bool		candidate;
 
 	/* The planner scribbles on the query, so look at it first. */
-	candidate = may_leave(parse, cursorOptions) && eligible_query(parse, &info);
+	candidate = may_leave(parse, query_string, cursorOptions) && eligible_query(parse, &info);
 
 	plan = plan_nested(parse, query_string, cursorOptions, boundParams);
 
@@ -100,8 +100,10 @@ plan_nested(Query *parse, const char *query_string, int cursorOptions,
 			ParamListInfo boundParams)
 {
 	PlannedStmt *plan;
+	bool		planning = nesting_planning;
 
 	nesting_depth++;
+	nesting_planning = true;
 	PG_TRY();
 	{
 		if (prev_planner)
@@ -112,6 +114,7 @@ plan_nested(Query *parse, const char *query_string, int cursorOptions,
 	PG_FINALLY();
 	{
 		nesting_depth--;
+		nesting_planning = planning;
 	}
 	PG_END_TRY();
 	return plan;
@@ -119,14 +122,15 @@ plan_nested(Query *parse, const char *query_string, int cursorOptions,
 
 /* What rules most queries out, cheapest first. */
 static bool
-may_leave(Query *parse, int cursorOptions)
+may_leave(Query *parse, const char *text, int cursorOptions)
 {
 	if (parse->commandType != CMD_SELECT || !nesting_may_leave(false) ||
 		guc_routing == ROUTING_OFF || (cursorOptions & CURSOR_OPT_SCROLL) != 0)
 		return false;
 	if (RecoveryInProgress())
-		return planning_for_primary || level_current() == LEVEL_LINEARIZABLE;
-	return node_state_routable();
+		return planning_for_primary ||
+			(level_current() == LEVEL_LINEARIZABLE && nesting_is_clients(text));
+	return node_state_routable() && nesting_is_clients(text);
 }
 
 /*

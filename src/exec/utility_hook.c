@@ -3,13 +3,18 @@
  * utility_hook.c
  *	  Utility statements that concern us.
  *
+ * Those of a walsender don't: what copies a table for a subscription reads with
+ * the snapshot of its replication slot, which must be the transaction's first.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "catalog/namespace.h"
 #include "commands/defrem.h"
+#include "commands/prepare.h"
 #include "nodes/parsenodes.h"
+#include "replication/walsender.h"
 #include "tcop/utility.h"
 
 #include "core/extension.h"
@@ -29,6 +34,7 @@ static void consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryStri
 static void before_utility(const PlannedStmt *pstmt, const char *text);
 static void before_copy(CopyStmt *statement, const PlannedStmt *pstmt, const char *text);
 static bool explain_executes(ExplainStmt *statement);
+static const char *prepared_text(Node *statement);
 static void after_utility(Node *statement);
 static void refuse_alter_system(AlterSystemStmt *statement);
 
@@ -49,7 +55,10 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 	Node	   *statement = pstmt->utilityStmt;
 	NodeTag		outer;
 	bool		outermost = nesting_depth == 0 && nesting_utility == T_Invalid &&
-	context != PROCESS_UTILITY_SUBCOMMAND && extension_is_created();
+	context != PROCESS_UTILITY_SUBCOMMAND && !am_walsender && extension_is_created();
+	bool		ends_transaction = IsA(statement, TransactionStmt) &&
+	((TransactionStmt *) statement)->kind != TRANS_STMT_BEGIN &&
+	((TransactionStmt *) statement)->kind != TRANS_STMT_START;
 	bool		commits_prepared = IsA(statement, TransactionStmt) &&
 	((TransactionStmt *) statement)->kind == TRANS_STMT_COMMIT_PREPARED;
 
@@ -68,7 +77,8 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 
 	outer = nesting_begin_utility((IsA(statement, CopyStmt) && ((CopyStmt *) statement)->is_from) ?
 								  T_InsertStmt : nodeTag(statement),
-								  queryString, pstmt->stmt_location, pstmt->stmt_len);
+								  queryString, outermost ? prepared_text(statement) : NULL,
+								  pstmt->stmt_location, pstmt->stmt_len);
 	PG_TRY();
 	{
 		if (prev_ProcessUtility)
@@ -88,8 +98,8 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 	}
 	PG_END_TRY();
 
-	/* The statement may be gone by now only if it ended the transaction. */
-	if (outermost)
+	/* One that ended the transaction may be gone by now. */
+	if (outermost && !ends_transaction)
 		after_utility(statement);
 }
 
@@ -156,6 +166,26 @@ explain_executes(ExplainStmt *statement)
 			analyze = defGetBoolean(option);
 	}
 	return analyze;
+}
+
+/* The text of the prepared statement that a statement executes; NULL if none. */
+static const char *
+prepared_text(Node *statement)
+{
+	PreparedStatement *prepared;
+	Node	   *query = NULL;
+
+	if (IsA(statement, ExplainStmt))
+		query = ((ExplainStmt *) statement)->query;
+	else if (IsA(statement, CreateTableAsStmt))
+		query = ((CreateTableAsStmt *) statement)->query;
+	if (query && IsA(query, Query) && ((Query *) query)->utilityStmt)
+		return prepared_text(((Query *) query)->utilityStmt);
+
+	if (!IsA(statement, ExecuteStmt))
+		return NULL;
+	prepared = FetchPreparedStatement(((ExecuteStmt *) statement)->name, false);
+	return prepared ? prepared->plansource->query_string : NULL;
 }
 
 static void

@@ -190,6 +190,7 @@ find_snapshot(Snapshot (*take) (void), XLogRecPtr upto, TimestampTz deadline)
 			return NULL;
 		if (show_hidden(snapshot, &hidden))
 			return snapshot;
+		CHECK_FOR_INTERRUPTS();
 	}
 }
 

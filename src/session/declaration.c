@@ -84,6 +84,23 @@ declaration_covers(const Declaration *declaration, const Declaration *other)
 		 (declaration->max_lag >= 0 && declaration->max_lag <= other->max_lag));
 }
 
+/*
+ * declaration_require_bound
+ *		Raise an error if "bounded" was asked for but no bound is known.
+ *
+ * Not while declarations are put together: what reads no data needs none, such
+ * as what other nodes ask this one before they send it a read.
+ */
+void
+declaration_require_bound(const Declaration *declaration)
+{
+	if (declaration->lacks_bound)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("consistency level \"bounded\" has no bound"),
+				 errhint("Set consistency.max_staleness or consistency.max_lag.")));
+}
+
 /* Who decided, in words for people: a constant, or palloc'd. */
 const char *
 declaration_source_text(DeclarationSource source, Oid relation)
@@ -299,12 +316,7 @@ add_bounds(Declaration *declaration, int max_staleness_ms, int max_lag,
 	bool		tighter;
 
 	max_staleness_ms = within_ceiling(max_staleness_ms);
-	if (max_staleness_ms < 0 && max_lag < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("consistency level \"bounded\" has no bound"),
-				 errhint("Set consistency.max_staleness or consistency.max_lag.")));
-
+	declaration->lacks_bound |= max_staleness_ms < 0 && max_lag < 0;
 	tighter = tighten(&declaration->max_staleness_ms, max_staleness_ms);
 	tighter |= tighten(&declaration->max_lag, max_lag);
 	if (tighter && declaration->level == LEVEL_BOUNDED)

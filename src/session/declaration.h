@@ -35,6 +35,7 @@ typedef struct Declaration
 	bool		leader;			/* the primary alone */
 	int			max_staleness_ms;	/* -1: no bound */
 	int			max_lag;		/* bytes; -1: no bound */
+	bool		lacks_bound;	/* "bounded" was asked for without a bound */
 
 	OnTimeout	on_timeout;
 	int			wait_timeout_ms;
@@ -44,6 +45,7 @@ extern void declaration_of_settings(Declaration *declaration);
 extern void declaration_of_statement(Declaration *declaration, const char *text,
 									 int location, int length, const List *relations);
 extern bool declaration_covers(const Declaration *declaration, const Declaration *other);
+extern void declaration_require_bound(const Declaration *declaration);
 extern const char *declaration_source_text(DeclarationSource source, Oid relation);
 
 #endif							/* CONSISTENCY_DECLARATION_H */
