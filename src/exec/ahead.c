@@ -85,10 +85,7 @@ ahead_of_copy(const char *text, int location, int length, Oid relation)
 	declaration_of_statement(&declaration, text, location, length, list_make1_oid(relation));
 	declaration_require_bound(&declaration);
 	requirement = requirement_of(&declaration, session_context());
-	last_read->level = declaration.level;
-	last_read->source = declaration.source;
-	last_read->relation = declaration.relation;
-	last_read->requirement = requirement;
+	last_read_promise(&declaration, &requirement);
 	last_read->reason = "COPY of a table runs where the client is connected to";
 
 	if (meet_is_pending(&requirement))

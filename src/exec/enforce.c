@@ -249,12 +249,8 @@ static Requirement
 note_promise(void)
 {
 	Requirement requirement = requirement_of(&current, session_context());
-	LastRead   *last_read = last_read_current();
 
-	last_read->level = current.level;
-	last_read->source = current.source;
-	last_read->relation = current.relation;
-	last_read->requirement = requirement;
+	last_read_promise(&current, &requirement);
 	return requirement;
 }
 

@@ -48,6 +48,16 @@ last_read_begin(void)
 	return current;
 }
 
+/* The statement that is running is promised this, and that is what it demands. */
+void
+last_read_promise(const Declaration *declaration, const Requirement *requirement)
+{
+	current->level = declaration->level;
+	current->source = declaration->source;
+	current->relation = declaration->relation;
+	current->requirement = *requirement;
+}
+
 /* The record of the statement that is running. */
 LastRead *
 last_read_current(void)

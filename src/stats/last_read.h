@@ -41,5 +41,6 @@ typedef struct LastRead
 
 extern LastRead *last_read_begin(void);
 extern LastRead *last_read_current(void);
+extern void last_read_promise(const Declaration *declaration, const Requirement *requirement);
 
 #endif							/* CONSISTENCY_LAST_READ_H */

@@ -50,7 +50,7 @@ use Test::More;
 use Time::HiRes qw(time usleep);
 use WireClient;
 
-our @EXPORT = qw(wait_until lsn_of);
+our @EXPORT = qw(wait_until lsn_of processes);
 
 # Passwords of the roles that log in with one.
 my %password = (
@@ -326,6 +326,22 @@ sub wait_for_wait
 		  . " AND state = 'active' AND wait_event_type = '$type'")
 	  or croak "backend $pid doesn't wait ($type)";
 	return;
+}
+
+# All processes of a node.
+sub processes
+{
+	my ($node) = @_;
+	my ($postmaster) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
+	my @children;
+	foreach my $stat (glob '/proc/[0-9]*/stat')
+	{
+		# a process may be gone by now
+		open my $file, '<', $stat or next;
+		my ($pid, $parent) = (<$file> // '') =~ /^(\d+) \(.*\) \S (\d+)/s or next;
+		push @children, $pid if $parent == $postmaster;
+	}
+	return ($postmaster, @children);
 }
 
 # The LSN of a token, as a number, to be compared.

@@ -79,22 +79,6 @@ sub timed
 	return ($outcome, time - $start);
 }
 
-# All processes of a node.
-sub processes
-{
-	my ($node) = @_;
-	my ($postmaster) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
-	my @children;
-	foreach my $stat (glob '/proc/[0-9]*/stat')
-	{
-		# a process may be gone by now
-		open my $file, '<', $stat or next;
-		my ($pid, $parent) = (<$file> // '') =~ /^(\d+) \(.*\) \S (\d+)/s or next;
-		push @children, $pid if $parent == $postmaster;
-	}
-	return ($postmaster, @children);
-}
-
 # --- an idle primary ----------------------------------------------------
 
 {
