@@ -20,6 +20,7 @@
 
 #include "core/guc.h"
 #include "exec/check.h"
+#include "exec/node_connection.h"
 #include "node/node_catalog.h"
 #include "remote/connection.h"
 
@@ -39,7 +40,6 @@ static CheckNode *describe(const ForeignServer *server);
 static bool role_is_mapped(Oid serverid, Oid roleid);
 static void ask(CheckNode *node, Oid serverid);
 static void make_readable(char *message);
-static RemoteConnection *connect_anew(Oid serverid, RemoteError *error);
 static bool ask_over(CheckNode *node, RemoteConnection *connection, TimestampTz deadline);
 static bool send_and_read(CheckNode *node, RemoteConnection *connection, TimestampTz deadline);
 static bool wait_for_result(CheckNode *node, RemoteConnection *connection,
@@ -157,7 +157,7 @@ ask(CheckNode *node, Oid serverid)
 	if (!node->asked && GetCurrentTimestamp() < deadline)
 	{
 		memset(&node->error, 0, sizeof(node->error));
-		connection = connect_anew(serverid, &node->error);
+		connection = node_connection_open(serverid, &node->error);
 		node->connected = connection != NULL;
 		node->asked = connection != NULL && ask_over(node, connection, deadline);
 	}
@@ -180,21 +180,6 @@ make_readable(char *message)
 		if (IS_HIGHBIT_SET(*c))
 			*c = '?';
 	}
-}
-
-static RemoteConnection *
-connect_anew(Oid serverid, RemoteError *error)
-{
-	Oid			userid = GetUserId();
-	NodeConnInfo conninfo;
-	RemoteConnectionTarget target;
-
-	node_catalog_conninfo(serverid, userid, false, &conninfo);
-	target.umid = conninfo.umid;
-	target.keywords = conninfo.keywords;
-	target.values = conninfo.values;
-	target.password_required = conninfo.password_required;
-	return connection_open(serverid, userid, &target, error);
 }
 
 /* The same over a connection, which is handed back. */

@@ -18,12 +18,11 @@
 
 #include "access/xlog.h"
 #include "mb/pg_wchar.h"
-#include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "exec/node_connection.h"
 #include "exec/routed_remote.h"
-#include "node/node_catalog.h"
 #include "node/node_state.h"
 #include "remote/remote_row.h"
 #include "session/commit_position.h"
@@ -45,7 +44,6 @@ struct RoutedRemote
 	MemoryContextCallback on_reset;
 };
 
-static RemoteConnection *acquire(const NodeInfo *node, RemoteError *error);
 static bool node_is_gone(void *arg);
 static void read_token(RoutedRemote *remote);
 static void release(void *arg);
@@ -75,7 +73,7 @@ routed_remote_start(const Route *route, const char *sql, const ParamExternData *
 	remote_row_format(remote->reader, &to_send);
 	remote_row_params(params, nparams, &to_send);
 
-	remote->query.connection = acquire(&route->node, error);
+	remote->query.connection = node_connection_acquire(route->node.serverid, error);
 	if (remote->query.connection == NULL)
 		return NULL;
 	remote->open = true;
@@ -161,31 +159,6 @@ void
 routed_remote_end(RoutedRemote *remote)
 {
 	release(remote);
-}
-
-/* A connection for the current role. */
-static RemoteConnection *
-acquire(const NodeInfo *node, RemoteError *error)
-{
-	Oid			userid = GetUserId();
-	RemoteConnection *connection = connection_find(node->serverid, userid);
-	NodeConnInfo conninfo;
-	RemoteConnectionTarget target;
-
-	if (connection)
-		return connection;
-
-	if (!node_catalog_conninfo(node->serverid, userid, true, &conninfo))
-	{
-		connection_back_off(node->serverid, userid);
-		remote_error_set(error, ERRCODE_UNDEFINED_OBJECT, "no usable user mapping");
-		return NULL;
-	}
-	target.umid = conninfo.umid;
-	target.keywords = conninfo.keywords;
-	target.values = conninfo.values;
-	target.password_required = conninfo.password_required;
-	return connection_open(node->serverid, userid, &target, error);
 }
 
 /* Has the monitor lost the node while we wait for it? */
