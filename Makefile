@@ -38,6 +38,7 @@ OBJS = \
 	src/requirement/timeline.o \
 	src/requirement/barrier.o \
 	src/requirement/fence.o \
+	src/requirement/ticket.o \
 	src/node/node_catalog.o \
 	src/node/node_table.o \
 	src/node/node_reader.o \
@@ -60,7 +61,17 @@ OBJS = \
 	src/exec/meet.o \
 	src/exec/meet_failure.o \
 	src/exec/replay_wait.o \
+	src/exec/writes.o \
 	src/exec/forward.o \
+	src/exec/forward_plan.o \
+	src/exec/forward_text.o \
+	src/exec/client_transaction.o \
+	src/exec/forward_scan.o \
+	src/exec/forward_statement.o \
+	src/exec/forward_transaction.o \
+	src/exec/forward_release.o \
+	src/exec/forward_utility.o \
+	src/exec/forward_copy.o \
 	src/exec/fallback.o \
 	src/exec/routed_scan.o \
 	src/exec/route.o \
@@ -70,7 +81,9 @@ OBJS = \
 	src/exec/check_collect.o \
 	src/exec/check_node.o \
 	src/exec/check_cluster.o \
+	src/remote/connect.o \
 	src/remote/connection.o \
+	src/remote/cancel.o \
 	src/remote/remote_query.o \
 	src/remote/remote_copy.o \
 	src/remote/remote_settings.o \

@@ -14,6 +14,8 @@
 #include "core/shmem.h"
 #include "exec/enforce.h"
 #include "exec/fallback.h"
+#include "exec/forward_scan.h"
+#include "exec/forward_transaction.h"
 #include "exec/planner_hook.h"
 #include "exec/routed_scan.h"
 #include "exec/utility_hook.h"
@@ -47,6 +49,8 @@ _PG_init(void)
 	node_state_init();
 	node_monitor_init();
 	routed_scan_init();
+	forward_scan_init();
+	forward_transaction_init();
 	enforce_init();
 	fallback_init();
 	planner_hook_init();

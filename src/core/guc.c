@@ -29,6 +29,7 @@ double		guc_route_min_cost = 1000.0;
 int			guc_routing = ROUTING_AUTO;
 int			guc_staleness_ceiling = -1;
 int			guc_wait_timeout = 10000;
+bool		guc_write_forwarding = true;
 
 static const struct config_enum_entry routing_options[] = {
 	{"off", ROUTING_OFF, false},
@@ -46,6 +47,7 @@ static const struct config_enum_entry on_timeout_options[] = {
 
 static void assign_routing(int newval, void *extra);
 static void assign_route_min_cost(double newval, void *extra);
+static void assign_write_forwarding(bool newval, void *extra);
 
 /*
  * Define the settings, sorted by name.  Call it after all other modules have
@@ -173,6 +175,15 @@ guc_init(void)
 							PGC_USERSET, GUC_UNIT_MS,
 							NULL, NULL, NULL);
 
+	/* set by anyone */
+	DefineCustomBoolVariable("consistency.write_forwarding",
+							 "Whether a replica sends writes, and what else only the primary can do, there.",
+							 "Off, such statements fail at a replica as they do without this extension.",
+							 &guc_write_forwarding,
+							 true,
+							 PGC_USERSET, 0,
+							 NULL, assign_write_forwarding, NULL);
+
 	MarkGUCPrefixReserved("consistency");
 }
 
@@ -215,5 +226,12 @@ static void
 assign_route_min_cost(double newval, void *extra)
 {
 	if (newval != guc_route_min_cost)
+		ResetPlanCache();
+}
+
+static void
+assign_write_forwarding(bool newval, void *extra)
+{
+	if (newval != guc_write_forwarding)
 		ResetPlanCache();
 }

@@ -44,6 +44,7 @@ extern int	guc_routing;		/* consistency.routing, a RoutingMode */
 extern double guc_route_min_cost;	/* consistency.route_min_cost, planner
 									 * units */
 extern bool guc_report_token;	/* consistency.report_token */
+extern bool guc_write_forwarding;	/* consistency.write_forwarding */
 extern int	guc_monitor_interval;	/* consistency.monitor_interval, ms */
 extern char *guc_monitor_role;	/* consistency.monitor_role, '' for none */
 

@@ -26,8 +26,11 @@
 
 #define FACTS_QUERY "SELECT name, value FROM consistency.node_facts()"
 
-/* What a node says of itself must neither wait for a position nor come from another one. */
-#define REMOTE_QUERY "SET LOCAL consistency = 'weak'; " FACTS_QUERY
+/*
+ * What a node says of itself must neither wait for a position nor come from
+ * another one.  Who asks is the current role, whatever the connection was last.
+ */
+#define REMOTE_QUERY "SET LOCAL consistency = 'weak'; SET LOCAL role = %s; " FACTS_QUERY
 
 /* how long one node may take to answer, milliseconds */
 #define ANSWER_LIMIT_MS 5000
@@ -125,7 +128,7 @@ describe(const ForeignServer *server)
 
 	node->name = server->servername;
 	node->address = psprintf("%s:%s", node_catalog_host(server), node_catalog_port(server));
-	node->mapped = role_is_mapped(server->serverid, GetUserId());
+	node->mapped = role_is_mapped(server->serverid, node_connection_user(server->serverid));
 	node->monitor_mapped = role_is_mapped(server->serverid, get_role_oid(guc_monitor_role, true));
 	return node;
 }
@@ -152,7 +155,7 @@ ask(CheckNode *node, Oid serverid)
 	}
 
 	/* One that was kept from earlier may be broken by now. */
-	connection = connection_find(serverid, GetUserId());
+	connection = connection_find(serverid, node_connection_user(serverid));
 	node->asked = connection != NULL && ask_over(node, connection, deadline);
 	if (!node->asked && GetCurrentTimestamp() < deadline)
 	{
@@ -207,10 +210,13 @@ static bool
 send_and_read(CheckNode *node, RemoteConnection *connection, TimestampTz deadline)
 {
 	PGconn	   *conn = connection->conn;
+	Oid			role = GetUserId();
+	const char *name = role == connection->login ? "none" : GetUserNameFromId(role, false);
 	bool		ok = true;
 
 	node->facts = NIL;
-	if (!PQexitPipelineMode(conn) || !PQsendQuery(conn, REMOTE_QUERY))
+	if (!PQexitPipelineMode(conn) ||
+		!PQsendQuery(conn, psprintf(REMOTE_QUERY, quote_literal_cstr(name))))
 	{
 		remote_error_from_connection(&node->error, conn);
 		return false;

@@ -39,9 +39,12 @@
 #include "exec/ahead.h"
 #include "exec/enforce.h"
 #include "exec/forward.h"
+#include "exec/forward_plan.h"
+#include "exec/forward_release.h"
 #include "exec/meet.h"
 #include "exec/nesting.h"
 #include "exec/routed_plan.h"
+#include "node/node_state.h"
 #include "stats/last_read.h"
 
 /* What the statement that the client sent last is promised. */
@@ -77,7 +80,7 @@ static MeetFailure replace_active_snapshot(QueryDesc *queryDesc, const Requireme
 										   TimestampTz deadline);
 static MeetFailure replace_query_snapshot(QueryDesc *queryDesc, const Requirement *requirement,
 										  TimestampTz deadline);
-static bool go_to_primary(QueryDesc *queryDesc, MeetFailure failure);
+static bool go_to_primary(QueryDesc *queryDesc, MeetFailure failure, const Requirement *requirement);
 
 /* Install the executor hooks. */
 void
@@ -123,8 +126,13 @@ consistency_ExecutorStart(QueryDesc *queryDesc, int eflags)
 static void
 consistency_ExecutorRun(EXECUTOR_RUN_ARGS_DECL)
 {
+	bool		forwarded = nesting_depth == 0 && forward_plan_is(queryDesc->plannedstmt);
+	ForwardRelease given = {0};
+
 	if (nesting_depth == 0)
 		nesting_row_limit = count;
+	if (forwarded)
+		given = forward_release_query(queryDesc);
 	nesting_depth++;
 	PG_TRY();
 	{
@@ -138,6 +146,8 @@ consistency_ExecutorRun(EXECUTOR_RUN_ARGS_DECL)
 		nesting_depth--;
 	}
 	PG_END_TRY();
+	if (forwarded)
+		forward_retake_query(queryDesc, given);
 }
 
 /* Triggers run here, and what is left of modifying CTEs; nothing for most reads. */
@@ -208,7 +218,8 @@ enforce_statement(QueryDesc *queryDesc)
 		declaration_require_bound(&current);
 	active_snapshot_is_older = false;
 
-	if (routed_plan_is_routed(queryDesc->plannedstmt))
+	if (routed_plan_is_routed(queryDesc->plannedstmt) ||
+		(RecoveryInProgress() && !about_this_server && forward_execution(queryDesc)))
 	{
 		meet_check_history(&requirement);
 		return;
@@ -230,7 +241,7 @@ enforce_statement(QueryDesc *queryDesc)
 		while (failure == MEET_OK && demands_more(queryDesc, &requirement));
 
 		last_read->waited_us += GetCurrentTimestamp() - start;
-		if (failure != MEET_OK && go_to_primary(queryDesc, failure))
+		if (failure != MEET_OK && go_to_primary(queryDesc, failure, &requirement))
 			return;
 		meet_failure_handle(failure, &current, &requirement);
 	}
@@ -473,18 +484,18 @@ replace_query_snapshot(QueryDesc *queryDesc, const Requirement *requirement,
  *		if that is what is wanted, and possible.
  */
 static bool
-go_to_primary(QueryDesc *queryDesc, MeetFailure failure)
+go_to_primary(QueryDesc *queryDesc, MeetFailure failure, const Requirement *requirement)
 {
-	PlannedStmt *plan;
+	NodeInfo	primary;
 
-	if (!RecoveryInProgress() || guc_routing == ROUTING_OFF || IsolationUsesXactSnapshot() ||
+	if (!forward_is_possible() || IsolationUsesXactSnapshot() ||
 		!nesting_may_leave(false) || !nesting_is_clients(queryDesc->sourceText) ||
-		(failure != MEET_NOT_PRIMARY && current.on_timeout != ON_TIMEOUT_PRIMARY))
+		(failure != MEET_NOT_PRIMARY && current.on_timeout != ON_TIMEOUT_PRIMARY) ||
+		(current.on_timeout == ON_TIMEOUT_STALE && !node_state_primary(&primary)))
 		return false;
-	plan = forward_plan(queryDesc);
-	if (plan == NULL)
-		return false;
-	queryDesc->plannedstmt = plan;
+	last_read_current()->reason = requirement->leader ? "level is served by the primary only" :
+		"this replica could not serve it in time";
+	forward_read(queryDesc);
 	return true;
 }
 
@@ -514,12 +525,10 @@ enforce_declaration(void)
 /*
  * enforce_for_routed_scan
  *		Meet the requirement for a plan that could have left this server but
- *		runs here after all.  Returns the snapshot for it, registered; NULL: it
- *		is to run at the primary.
+ *		runs here after all.  Returns the snapshot for it, registered.
  */
 Snapshot
-enforce_for_routed_scan(const Declaration *declaration, Snapshot snapshot, bool may_forward,
-						int64 *waited_us)
+enforce_for_routed_scan(const Declaration *declaration, Snapshot snapshot, int64 *waited_us)
 {
 	Requirement requirement = requirement_of(declaration, session_context());
 	TimestampTz start;
@@ -538,9 +547,6 @@ enforce_for_routed_scan(const Declaration *declaration, Snapshot snapshot, bool 
 		failure = meet_with_new_snapshot(&requirement, deadline, &snapshot);
 	*waited_us = GetCurrentTimestamp() - start;
 
-	if (failure != MEET_OK && may_forward && RecoveryInProgress() &&
-		declaration->on_timeout == ON_TIMEOUT_PRIMARY)
-		return NULL;
 	meet_failure_handle(failure, declaration, &requirement);
 	return RegisterSnapshot(snapshot);
 }

@@ -18,6 +18,6 @@ extern void enforce_init(void);
 extern void enforce_begin_utility(void);
 extern const Declaration *enforce_declaration(void);
 extern Snapshot enforce_for_routed_scan(const Declaration *declaration, Snapshot snapshot,
-										bool may_forward, int64 *waited_us);
+										int64 *waited_us);
 
 #endif							/* CONSISTENCY_ENFORCE_H */

@@ -1,144 +1,151 @@
 /*-------------------------------------------------------------------------
  *
  * forward.c
- *	  Plans a read anew that this replica can't serve, for the primary.
+ *	  Does a statement of a replica's client run at the primary?
  *
- * Reads at a replica are planned as always, since mostly they run there.  That a
- * read has to go to the primary shows only when its execution begins, and by
- * then nothing is left of the query but its plan and its text.  So the text is
- * analysed again.  That gives the same query: the plan cache as well analyses
- * anew whatever may have changed its meaning, search_path included.
+ * It does if it needs the primary (writes.c), if its transaction is there
+ * already, and, a read, if this replica can't keep what it is promised.  The
+ * first is known when it is planned; the rest when it is executed.
+ *
+ * A plan may be older than what it was made for: then it is made anew from the
+ * text.  That gives the same query: the plan cache as well analyses anew whatever
+ * may have changed its meaning.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "executor/executor.h"
-#include "nodes/params.h"
-#include "nodes/parsenodes.h"
+#include "access/xlog.h"
+#include "replication/walsender.h"
+#include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
 
+#include "core/compat.h"
+#include "core/extension.h"
+#include "core/guc.h"
+#include "exec/client_transaction.h"
 #include "exec/forward.h"
+#include "exec/forward_plan.h"
+#include "exec/forward_statement.h"
+#include "exec/forward_transaction.h"
 #include "exec/nesting.h"
-#include "exec/planner_hook.h"
-#include "exec/routed_plan.h"
+#include "exec/writes.h"
+#include "node/node_catalog.h"
+#include "node/node_state.h"
 
-static RawStmt *find_statement(List *statements, int location);
-static Node *query_inside(Node *statement, int *cursor_options);
-static Oid *param_types(ParamListInfo params, int *count);
-static bool same_columns(const PlannedStmt *plan, const PlannedStmt *other);
+/* A plan is made anew, for this server. */
+static bool planning_for_here = false;
+
+static PlannedStmt *plan_for_here(const QueryDesc *queryDesc);
+static PlannedStmt *plan_text(const QueryDesc *queryDesc, const char *text);
+
+/* Can statements be sent from here to a primary? */
+bool
+forward_is_possible(void)
+{
+	return RecoveryInProgress() && guc_write_forwarding && guc_routing != ROUTING_OFF &&
+		!am_walsender && !planning_for_here && extension_is_created() &&
+		(node_state_primary_declared() || node_catalog_servers() != NIL);
+}
+
+/* And may they write, by the client's own will? */
+bool
+forward_may_write(void)
+{
+	return (forward_transaction_is_open() || !client_transaction_read_only()) &&
+		forward_is_possible();
+}
+
+/* Is a query that is being planned to run at the primary? */
+bool
+forward_query(Query *query, const char *text)
+{
+	return RecoveryInProgress() && nesting_may_leave(false) && !nesting_explains &&
+		nesting_is_clients(text) && writes_query(query) && forward_may_write();
+}
 
 /*
- * forward_plan
- *		A plan for a query about to be executed that runs it at the primary;
- *		NULL if it can't be sent there.
- *
- * Needs an active snapshot.
+ * forward_execution
+ *		Is a client's query that is about to be executed to run at the primary?
+ *		Its plan is made to fit.
  */
-PlannedStmt *
-forward_plan(const QueryDesc *queryDesc)
+bool
+forward_execution(QueryDesc *queryDesc)
+{
+	bool		planned = forward_plan_is(queryDesc->plannedstmt);
+
+	if (!planned && !forward_transaction_is_open())
+		return false;
+	if (!nesting_is_clients(queryDesc->sourceText) || !nesting_may_leave(false))
+		return false;
+	if (!planned)
+		forward_read(queryDesc);
+	else if (!forward_may_write())
+	{
+		queryDesc->plannedstmt = plan_for_here(queryDesc);
+		return false;
+	}
+	return true;
+}
+
+/* Have a query that could be executed here run at the primary. */
+void
+forward_read(QueryDesc *queryDesc)
+{
+	bool		scrolls = ActivePortal && (ActivePortal->cursorOptions & CURSOR_OPT_SCROLL) != 0;
+
+	queryDesc->plannedstmt = forward_plan_of_plan(queryDesc->plannedstmt, scrolls);
+}
+
+/*
+ * A plan of the query for this server: the one that there is was made for the
+ * primary, when that was another one, or when the transaction could write.
+ */
+static PlannedStmt *
+plan_for_here(const QueryDesc *queryDesc)
 {
 	const PlannedStmt *old = queryDesc->plannedstmt;
 	int			location = old->stmt_location;
 	int			length = old->stmt_len;
-	int			cursor_options = 0;
-	RawStmt    *statement;
-	List	   *queries;
 	PlannedStmt *plan;
-	Oid		   *types;
-	int			ntypes;
 
-	if (queryDesc->sourceText == NULL || old->commandType != CMD_SELECT)
-		return NULL;
 	nesting_locate(queryDesc->sourceText, &location, &length);
-	statement = find_statement(pg_parse_query(queryDesc->sourceText), location);
-	if (statement == NULL)
-		return NULL;
-	statement->stmt = query_inside(statement->stmt, &cursor_options);
-	if (!IsA(statement->stmt, SelectStmt))
-		return NULL;
-
-	types = param_types(queryDesc->params, &ntypes);
-	queries = pg_analyze_and_rewrite_fixedparams(statement, queryDesc->sourceText, types, ntypes,
-												 queryDesc->queryEnv);
-	if (list_length(queries) != 1 || linitial_node(Query, queries)->commandType != CMD_SELECT)
-		return NULL;
-
-	plan = planner_hook_plan_for_primary(linitial_node(Query, queries), queryDesc->sourceText,
-										 cursor_options);
-	if (plan == NULL || !same_columns(plan, old))
-		return NULL;
-	routed_plan_set_to_primary(plan);
+	planning_for_here = true;
+	PG_TRY();
+	{
+		plan = plan_text(queryDesc,
+						 forward_text_of_query(queryDesc->sourceText, location, length).sql);
+	}
+	PG_FINALLY();
+	{
+		planning_for_here = false;
+	}
+	PG_END_TRY();
 	return plan;
 }
 
-/* The statement that begins at a location. */
-static RawStmt *
-find_statement(List *statements, int location)
+static PlannedStmt *
+plan_text(const QueryDesc *queryDesc, const char *text)
 {
+	int			nparams;
+	const ParamExternData *params = forward_statement_params(queryDesc->params, &nparams);
+	Oid		   *types = palloc(sizeof(Oid) * (nparams + 1));
+	RawStmt    *statement = linitial_node(RawStmt, pg_parse_query(text));
 	ListCell   *cell;
 
-	foreach(cell, statements)
+	for (int i = 0; i < nparams; i++)
+		types[i] = params[i].ptype;
+	foreach(cell, pg_analyze_and_rewrite_fixedparams(statement, text, types, nparams,
+													 queryDesc->queryEnv))
 	{
-		RawStmt    *statement = lfirst_node(RawStmt, cell);
+		Query	   *query = lfirst_node(Query, cell);
 
-		if (statement->stmt_location == Max(location, 0) || list_length(statements) == 1)
-			return statement;
+		if (query->commandType == queryDesc->operation &&
+			query->canSetTag == queryDesc->plannedstmt->canSetTag)
+			return pg_plan_query(query, text, 0, queryDesc->params);
 	}
-	return NULL;
-}
-
-/*
- * The query that a statement runs, shows or hands out; or the statement itself.
- * A cursor's options as well.
- */
-static Node *
-query_inside(Node *statement, int *cursor_options)
-{
-	switch (nodeTag(statement))
-	{
-		case T_PrepareStmt:
-			return ((PrepareStmt *) statement)->query;
-		case T_DeclareCursorStmt:
-			*cursor_options = ((DeclareCursorStmt *) statement)->options;
-			return ((DeclareCursorStmt *) statement)->query;
-		case T_ExplainStmt:
-			return ((ExplainStmt *) statement)->query;
-		case T_CopyStmt:
-			return ((CopyStmt *) statement)->query ? ((CopyStmt *) statement)->query : statement;
-		default:
-			return statement;
-	}
-}
-
-/* The types of the parameters that the query is executed with. */
-static Oid *
-param_types(ParamListInfo params, int *count)
-{
-	Oid		   *types;
-
-	*count = params ? params->numParams : 0;
-	types = palloc(sizeof(Oid) * (*count + 1));
-	for (int i = 0; i < *count; i++)
-	{
-		ParamExternData work;
-
-		types[i] = params->paramFetch ?
-			params->paramFetch(params, i + 1, false, &work)->ptype : params->params[i].ptype;
-	}
-	return types;
-}
-
-/* The client was told these columns. */
-static bool
-same_columns(const PlannedStmt *plan, const PlannedStmt *other)
-{
-	TupleDesc	columns = ExecCleanTypeFromTL(plan->planTree->targetlist);
-	TupleDesc	others = ExecCleanTypeFromTL(other->planTree->targetlist);
-	bool		same = columns->natts == others->natts;
-
-	for (int i = 0; same && i < columns->natts; i++)
-		same = TupleDescAttr(columns, i)->atttypid == TupleDescAttr(others, i)->atttypid &&
-			TupleDescAttr(columns, i)->atttypmod == TupleDescAttr(others, i)->atttypmod;
-	return same;
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("the plan of the statement was made for another server"),
+			 errhint("Prepare the statement again.")));
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * forward.h
- *	  Plans a read anew that this replica can't serve, for the primary.
+ *	  Does a statement of a replica's client run at the primary?
  *
  *-------------------------------------------------------------------------
  */
@@ -9,7 +9,12 @@
 #define CONSISTENCY_FORWARD_H
 
 #include "executor/execdesc.h"
+#include "nodes/parsenodes.h"
 
-extern PlannedStmt *forward_plan(const QueryDesc *queryDesc);
+extern bool forward_is_possible(void);
+extern bool forward_may_write(void);
+extern bool forward_query(Query *query, const char *text);
+extern bool forward_execution(QueryDesc *queryDesc);
+extern void forward_read(QueryDesc *queryDesc);
 
 #endif							/* CONSISTENCY_FORWARD_H */

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
 
 #include "exec/nesting.h"
@@ -14,11 +15,13 @@
 int			nesting_depth = 0;
 uint64		nesting_row_limit = 0;
 NodeTag		nesting_utility = T_Invalid;
+bool		nesting_explains = false;
 bool		nesting_planning = false;
 
 /* where that one stands, as its PlannedStmt says; only while it runs */
 static const char *utility_text = NULL;
 static const char *prepared_text;	/* of what it EXECUTEs, or NULL */
+static Portal utility_portal;
 static int	utility_location;
 static int	utility_length;
 
@@ -38,6 +41,7 @@ nesting_begin_utility(NodeTag utility, const char *text, const char *prepared,
 	nesting_utility = utility;
 	utility_text = text;
 
+	utility_portal = ActivePortal;
 	prepared_text = prepared;
 	utility_location = location;
 	utility_length = length;
@@ -109,4 +113,18 @@ nesting_may_leave(bool executing)
 		default:
 			return false;
 	}
+}
+
+/*
+ * nesting_is_simple_query
+ *		Did the client's statement come by the simple query protocol?
+ *
+ * PostgreSQL hides the portals that it makes for these.
+ */
+bool
+nesting_is_simple_query(void)
+{
+	Portal		portal = nesting_utility == T_Invalid ? ActivePortal : utility_portal;
+
+	return portal != NULL && !portal->visible;
 }

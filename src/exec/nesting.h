@@ -28,6 +28,9 @@ extern uint64 nesting_row_limit;
  */
 extern NodeTag nesting_utility;
 
+/* the utility statement is an EXPLAIN that doesn't execute the query */
+extern bool nesting_explains;
+
 /* a plan is being made: what functions read now only helps to estimate */
 extern bool nesting_planning;
 
@@ -36,5 +39,6 @@ extern NodeTag nesting_begin_utility(NodeTag utility, const char *text, const ch
 extern void nesting_locate(const char *text, int *location, int *length);
 extern bool nesting_is_clients(const char *text);
 extern bool nesting_may_leave(bool executing);
+extern bool nesting_is_simple_query(void);
 
 #endif							/* CONSISTENCY_NESTING_H */

@@ -3,6 +3,13 @@
  * node_connection.c
  *	  The connection to a node that the current role's statements go over.
  *
+ * One connection serves a session whatever roles it takes on, where that is
+ * possible: the one of the session's user, who may become over there what he
+ * became here.  That needs a mapping of his that logs in as himself.  A
+ * superuser's connection serves no role that is none; a function with its
+ * owner's rights is no role that the session's user can take on.  In these
+ * cases the connection is that of the current role.
+ *
  * Puts together what the catalogs say about a node (node_catalog.c) and the
  * connections that this backend has (connection.c).
  *
@@ -10,13 +17,34 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "miscadmin.h"
 
 #include "exec/node_connection.h"
 #include "node/node_catalog.h"
+#include "session/session.h"
+#include "session/token.h"
 
+static bool logs_in_as_itself(Oid serverid, Oid userid);
 static RemoteConnection *open_as(Oid serverid, Oid userid, const NodeConnInfo *conninfo,
 								 RemoteError *error);
+
+/*
+ * node_connection_user
+ *		The role by whose user mapping the current role connects to a node.
+ */
+Oid
+node_connection_user(Oid serverid)
+{
+	Oid			role = GetUserId();
+	Oid			session_user = GetSessionUserId();
+
+	if (role == session_user || role != GetOuterUserId() ||
+		(superuser_arg(session_user) && !superuser_arg(role)) ||
+		!logs_in_as_itself(serverid, session_user))
+		return role;
+	return session_user;
+}
 
 /*
  * node_connection_acquire
@@ -28,7 +56,7 @@ static RemoteConnection *open_as(Oid serverid, Oid userid, const NodeConnInfo *c
 RemoteConnection *
 node_connection_acquire(Oid serverid, RemoteError *error)
 {
-	Oid			userid = GetUserId();
+	Oid			userid = node_connection_user(serverid);
 	RemoteConnection *connection = connection_find(serverid, userid);
 	NodeConnInfo conninfo;
 
@@ -53,11 +81,49 @@ node_connection_acquire(Oid serverid, RemoteError *error)
 RemoteConnection *
 node_connection_open(Oid serverid, RemoteError *error)
 {
-	Oid			userid = GetUserId();
+	Oid			userid = node_connection_user(serverid);
 	NodeConnInfo conninfo;
 
 	node_catalog_conninfo(serverid, userid, false, &conninfo);
 	return open_as(serverid, userid, &conninfo, error);
+}
+
+/*
+ * node_connection_read_token
+ *		Take note of what the session has seen at the node, which the node has
+ *		told by the end of a transaction.  False if it hasn't.
+ */
+bool
+node_connection_read_token(RemoteConnection *connection)
+{
+	const char *token = PQparameterStatus(connection->conn, "consistency.token");
+	Position	position;
+
+	if (token == NULL ||
+		token_parse(token, GetSystemIdentifier(), &position) != TOKEN_OK ||
+		!position_is_set(position))
+		return false;
+	connection->position = position;
+	session_observed_elsewhere(position);
+	return true;
+}
+
+/* Has the role a usable mapping that logs in as this very role? */
+static bool
+logs_in_as_itself(Oid serverid, Oid userid)
+{
+	NodeConnInfo conninfo;
+	const char *login = NULL;
+	const char *name = GetUserNameFromId(userid, true);
+
+	if (name == NULL || !node_catalog_conninfo(serverid, userid, true, &conninfo))
+		return false;
+	for (int i = 0; conninfo.keywords[i]; i++)
+	{
+		if (strcmp(conninfo.keywords[i], "user") == 0)
+			login = conninfo.values[i]; /* the last one counts */
+	}
+	return login && strcmp(login, name) == 0;
 }
 
 static RemoteConnection *

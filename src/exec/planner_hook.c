@@ -4,7 +4,8 @@
  *	  Wraps the plans of queries that may leave.
  *
  * Plan time decides only whether a query could leave at all: plans are cached.
- * See route.c for the rest.
+ * See route.c for the rest.  At a replica, a query that needs the primary gets a
+ * plan that runs it there.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,21 +14,18 @@
 #include "access/xlog.h"
 #include "executor/executor.h"
 #include "optimizer/planner.h"
-#include "tcop/tcopprot.h"
 
 #include "core/guc.h"
 #include "exec/eligible.h"
+#include "exec/forward.h"
+#include "exec/forward_plan.h"
 #include "exec/nesting.h"
 #include "exec/planner_hook.h"
 #include "exec/routed_plan.h"
 #include "exec/routed_scan.h"
 #include "node/node_state.h"
-#include "session/level.h"
 
 static planner_hook_type prev_planner = NULL;
-
-/* A query is planned that this replica wants to send to the primary. */
-static bool planning_for_primary = false;
 
 static PlannedStmt *consistency_planner(Query *parse, const char *query_string,
 										int cursorOptions, ParamListInfo boundParams);
@@ -44,30 +42,6 @@ planner_hook_init(void)
 	planner_hook = consistency_planner;
 }
 
-/*
- * planner_hook_plan_for_primary
- *		Plan a query that this replica wants to send to the primary.
- *
- * NULL if it can't leave.
- */
-PlannedStmt *
-planner_hook_plan_for_primary(Query *query, const char *text, int cursor_options)
-{
-	PlannedStmt *plan;
-
-	planning_for_primary = true;
-	PG_TRY();
-	{
-		plan = pg_plan_query(query, text, cursor_options, NULL);
-	}
-	PG_FINALLY();
-	{
-		planning_for_primary = false;
-	}
-	PG_END_TRY();
-	return routed_plan_is_routed(plan) ? plan : NULL;
-}
-
 static PlannedStmt *
 consistency_planner(Query *parse, const char *query_string, int cursorOptions,
 					ParamListInfo boundParams)
@@ -79,13 +53,16 @@ consistency_planner(Query *parse, const char *query_string, int cursorOptions,
 	int			length = parse->stmt_len;
 	bool		candidate;
 
+	if (forward_query(parse, query_string))
+		return forward_plan_of_query(parse, cursorOptions);
+
 	/* The planner scribbles on the query, so look at it first. */
 	candidate = may_leave(parse, query_string, cursorOptions) && eligible_query(parse, &info);
 
 	plan = plan_nested(parse, query_string, cursorOptions, boundParams);
 
 	if (candidate &&
-		(guc_routing == ROUTING_ALWAYS || RecoveryInProgress() ||
+		(guc_routing == ROUTING_ALWAYS ||
 		 plan->planTree->total_cost >= guc_route_min_cost) &&
 		eligible_plan(plan) &&
 		!may_scroll(plan, cursorOptions) &&
@@ -124,13 +101,9 @@ plan_nested(Query *parse, const char *query_string, int cursorOptions,
 static bool
 may_leave(Query *parse, const char *text, int cursorOptions)
 {
-	if (parse->commandType != CMD_SELECT || !nesting_may_leave(false) ||
-		guc_routing == ROUTING_OFF || (cursorOptions & CURSOR_OPT_SCROLL) != 0)
-		return false;
-	if (RecoveryInProgress())
-		return planning_for_primary ||
-			(level_current() == LEVEL_LINEARIZABLE && nesting_is_clients(text));
-	return node_state_routable() && nesting_is_clients(text);
+	return parse->commandType == CMD_SELECT && nesting_may_leave(false) &&
+		guc_routing != ROUTING_OFF && (cursorOptions & CURSOR_OPT_SCROLL) == 0 &&
+		!RecoveryInProgress() && node_state_routable() && nesting_is_clients(text);
 }
 
 /*

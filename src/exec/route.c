@@ -18,6 +18,7 @@
 #include "core/nap.h"
 #include "core/wait_event.h"
 #include "exec/nesting.h"
+#include "exec/node_connection.h"
 #include "exec/route.h"
 #include "node/node_catalog.h"
 #include "node/node_choice.h"
@@ -45,37 +46,36 @@ static const char *reason_to_stay(void);
 
 /*
  * route_decide
- *		Where should a read that may leave this server run?
- *
- * "to_primary": this replica has already tried in vain to serve it.
+ *		Where should a read that may leave this primary run?
  */
 void
-route_decide(Route *route, const Declaration *declaration, bool to_primary)
+route_decide(Route *route, const Declaration *declaration)
+{
+	route_prepare(route, declaration);
+	route->reason = reason_to_stay();
+	if (route->reason != NULL)
+		return;
+	if (route->requirement.leader)
+		route->reason = "level is served by the primary only";
+	else
+		route_to_replica(route);
+}
+
+/* Nothing is decided yet: the statement stays. */
+void
+route_prepare(Route *route, const Declaration *declaration)
 {
 	memset(route, 0, sizeof(*route));
 	route->declaration = *declaration;
 	route->requirement = requirement_of(declaration, session_context());
-	route->reason = reason_to_stay();
-	route->stays = route->reason != NULL;
-	if (route->stays)
-		return;
-
-	if (!RecoveryInProgress())
-	{
-		if (route->requirement.leader)
-			route->reason = "level is served by the primary only";
-		else
-			route_to_replica(route);
-	}
-	else if (to_primary || route->requirement.leader)
-		route_to_primary(route);
-	else
-		route->reason = "this server is a replica";
+	route->promise = promise_of(&route->declaration);
+	route->promise.wait_timeout_ms = declaration->wait_timeout_ms;
 }
 
 /*
  * route_to_primary
- *		Send a read from this replica to the primary, if one is known to be up.
+ *		Send a statement from this replica to the primary, if one is known to be
+ *		up.
  */
 void
 route_to_primary(Route *route)
@@ -84,17 +84,8 @@ route_to_primary(Route *route)
 
 	route->remote = false;
 	route->reason = "no primary is known to be up";
-	route->no_primary = !node_state_primary(&primary);
-	if (route->no_primary)
-		return;
-	route->promise = promise_of(&route->declaration);
-	route->promise.wait_timeout_ms = route->declaration.wait_timeout_ms;
-	go_to(route, &primary);
-	if (!route->remote)
-		return;
-	route->to_primary = true;
-	route->reason = route->requirement.leader ? "level is served by the primary only" :
-		"this replica could not serve it in time";
+	if (node_state_primary(&primary))
+		go_to(route, &primary);
 }
 
 /*
@@ -131,7 +122,6 @@ route_to_replica(Route *route)
 	int			nnodes = usable_nodes(nodes);
 	int			chosen;
 
-	route->promise = promise_of(&route->declaration);
 	route->promise.wait_timeout_ms = Max(route->declaration.wait_timeout_ms / ROUTED_WAIT_PART, 1);
 	wish = wish_of(&route->requirement, route->promise.wait_timeout_ms);
 
@@ -206,7 +196,8 @@ usable_nodes(NodeInfo *nodes)
 
 	for (int i = 0; i < nnodes;)
 	{
-		if (connection_is_backing_off(nodes[i].serverid, GetUserId()))
+		if (connection_is_backing_off(nodes[i].serverid,
+									  node_connection_user(nodes[i].serverid)))
 			nodes[i] = nodes[--nnodes];
 		else
 			i++;
@@ -272,6 +263,8 @@ promise_of(const Declaration *declaration)
 static const char *
 reason_to_stay(void)
 {
+	if (RecoveryInProgress())
+		return "this server is a replica";
 	if (!nesting_may_leave(true))
 		return "statement is part of another one";
 	if (guc_routing == ROUTING_OFF)

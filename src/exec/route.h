@@ -17,10 +17,6 @@
 typedef struct Route
 {
 	bool		remote;
-	bool		to_primary;		/* from a replica */
-	bool		stays;			/* it must not leave, whatever the nodes are
-								 * like */
-	bool		no_primary;		/* it can't go there: none is known to be up */
 	bool		unserved;		/* it stays because no replica could serve it */
 	NodeInfo	node;			/* where to; valid if remote */
 	char	   *node_name;		/* its server object's name; NULL unless
@@ -31,7 +27,8 @@ typedef struct Route
 	RemotePromise promise;		/* what the node is told of it */
 } Route;
 
-extern void route_decide(Route *route, const Declaration *declaration, bool to_primary);
+extern void route_decide(Route *route, const Declaration *declaration);
+extern void route_prepare(Route *route, const Declaration *declaration);
 extern void route_to_primary(Route *route);
 extern bool route_await_primary(Route *route, TimestampTz deadline);
 

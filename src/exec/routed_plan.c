@@ -38,10 +38,33 @@ routed_plan_make(PlannedStmt *local, const RemoteSql *sql, const CustomScanMetho
 	PlannedStmt *routed = makeNode(PlannedStmt);
 	CustomScan *scan = makeNode(CustomScan);
 	Plan	   *plan = local->planTree;
-	Index		rtindex = list_length(local->rtable) + 1;
+
+	scan->scan.plan.startup_cost = plan->startup_cost;
+	scan->scan.plan.total_cost = plan->total_cost;
+	scan->scan.plan.plan_rows = plan->plan_rows;
+	scan->scan.plan.plan_width = plan->plan_width;
+	scan->methods = methods;
+	scan->custom_private = list_make4(local, makeString(sql->text), sql->param_types,
+									  sql->local_exprs);
+
+	memcpy(routed, local, sizeof(PlannedStmt));
+	routed->rtable = list_copy(local->rtable);
+	routed_plan_set_columns(routed, scan, plan->targetlist);
+	return routed;
+}
+
+/*
+ * routed_plan_set_columns
+ *		Make the scan the plan of a statement.  Its columns are those of a target
+ *		list.
+ */
+void
+routed_plan_set_columns(PlannedStmt *plan, CustomScan *scan, List *targetlist)
+{
+	Index		rtindex = list_length(plan->rtable) + 1;
 	ListCell   *cell;
 
-	foreach(cell, plan->targetlist)
+	foreach(cell, targetlist)
 	{
 		TargetEntry *entry = lfirst_node(TargetEntry, cell);
 		Oid			type = exprType((Node *) entry->expr);
@@ -62,30 +85,9 @@ routed_plan_make(PlannedStmt *local, const RemoteSql *sql, const CustomScanMetho
 		column->resorigcol = entry->resorigcol;
 		scan->scan.plan.targetlist = lappend(scan->scan.plan.targetlist, column);
 	}
-
-	scan->scan.plan.startup_cost = plan->startup_cost;
-	scan->scan.plan.total_cost = plan->total_cost;
-	scan->scan.plan.plan_rows = plan->plan_rows;
-	scan->scan.plan.plan_width = plan->plan_width;
 	scan->scan.scanrelid = 0;
-	scan->methods = methods;
-	scan->custom_private = list_make5(local, makeString(sql->text), sql->param_types,
-									  sql->local_exprs, makeBoolean(false));
-
-	memcpy(routed, local, sizeof(PlannedStmt));
-	routed->planTree = (Plan *) scan;
-	routed->rtable = lappend(list_copy(local->rtable),
-							 make_remote_rte(scan->custom_scan_tlist));
-	return routed;
-}
-
-/* Have a wrapped plan run at the primary, whatever is decided otherwise. */
-void
-routed_plan_set_to_primary(PlannedStmt *plan)
-{
-	CustomScan *scan = (CustomScan *) plan->planTree;
-
-	lfirst(list_nth_cell(scan->custom_private, ROUTED_PLAN_TO_PRIMARY)) = makeBoolean(true);
+	plan->planTree = (Plan *) scan;
+	plan->rtable = lappend(plan->rtable, make_remote_rte(scan->custom_scan_tlist));
 }
 
 /* Nothing ever reads it; it only has names. */

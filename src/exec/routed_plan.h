@@ -19,9 +19,7 @@ enum RoutedPlanPrivate
 	ROUTED_PLAN_LOCAL,			/* PlannedStmt: the local plan, whole */
 	ROUTED_PLAN_SQL,			/* String: text for the other node */
 	ROUTED_PLAN_PARAM_TYPES,	/* OID list, as in RemoteSql */
-	ROUTED_PLAN_LOCAL_EXPRS,	/* list, as in RemoteSql */
-	ROUTED_PLAN_TO_PRIMARY		/* Boolean: it runs at the primary, and
-								 * nowhere else */
+	ROUTED_PLAN_LOCAL_EXPRS		/* list, as in RemoteSql */
 };
 
 /* the custom scan's name, as EXPLAIN shows it */
@@ -30,6 +28,6 @@ enum RoutedPlanPrivate
 extern bool routed_plan_is_routed(const PlannedStmt *plan);
 extern PlannedStmt *routed_plan_make(PlannedStmt *local, const RemoteSql *sql,
 									 const CustomScanMethods *methods);
-extern void routed_plan_set_to_primary(PlannedStmt *plan);
+extern void routed_plan_set_columns(PlannedStmt *plan, CustomScan *scan, List *targetlist);
 
 #endif							/* CONSISTENCY_ROUTED_PLAN_H */

@@ -174,15 +174,11 @@ node_is_gone(void *arg)
 static void
 read_token(RoutedRemote *remote)
 {
-	const char *token = PQparameterStatus(remote->query.connection->conn, "consistency.token");
 	Position	position;
 
-	if (token == NULL ||
-		token_parse(token, GetSystemIdentifier(), &position) != TOKEN_OK ||
-		!position_is_set(position))
+	if (!node_connection_read_token(remote->query.connection))
 		return;
-	remote->query.connection->position = position;
-	session_observed_elsewhere(position);
+	position = remote->query.connection->position;
 	remote->token_read = true;
 
 	/* It knows of more than it has, where it warned that it answers stale. */

@@ -47,11 +47,9 @@ typedef struct RoutedScanState
 
 	Route		route;
 	char	   *node_name;		/* where the rows come from; NULL: here */
-	bool		to_primary;		/* it must run there */
 	TimestampTz remote_start;	/* when the query was sent */
 	int64		waited_us;		/* for a node that failed, and for our own
 								 * snapshot */
-	bool		tried_here;		/* this replica couldn't serve it in time */
 	bool		fallen_back;	/* counted by fallback_begin() */
 	bool		rows_delivered; /* there is no way back */
 	bool		ended;			/* the last row was delivered */
@@ -76,8 +74,6 @@ static TupleTableSlot *next_remote(RoutedScanState *state);
 static void fall_back(RoutedScanState *state, const RemoteError *error);
 static void begin_fallback(RoutedScanState *state);
 static void handle_unserved(RoutedScanState *state);
-static bool await_primary(RoutedScanState *state);
-static void error_primary_unreachable(RoutedScanState *state) pg_attribute_noreturn();
 static void start_local(RoutedScanState *state, int eflags);
 static void enforce_local(RoutedScanState *state);
 static TupleTableSlot *next_local(RoutedScanState *state);
@@ -122,7 +118,6 @@ create_state(CustomScan *scan)
 	state->local_plan = list_nth_node(PlannedStmt, scan->custom_private, ROUTED_PLAN_LOCAL);
 	state->sql = strVal(list_nth(scan->custom_private, ROUTED_PLAN_SQL));
 	state->param_types = list_nth(scan->custom_private, ROUTED_PLAN_PARAM_TYPES);
-	state->to_primary = boolVal(list_nth(scan->custom_private, ROUTED_PLAN_TO_PRIMARY));
 	return (Node *) state;
 }
 
@@ -138,10 +133,8 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	state->remote_context = AllocSetContextCreate(estate->es_query_cxt,
 												  "consistency routed scan",
 												  ALLOCSET_SMALL_SIZES);
-	route_decide(&state->route, enforce_declaration(), state->to_primary);
+	route_decide(&state->route, enforce_declaration());
 	state->node_name = state->route.node_name;
-	if (state->to_primary)
-		state->waited_us = last_read_current()->waited_us;	/* in vain, here */
 
 	/* EXPLAIN shows the local plan in any case. */
 	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) || estate->es_instrument)
@@ -162,8 +155,7 @@ exec_scan(CustomScanState *node)
 	 * ones holds its snapshot meanwhile, and can't even be cancelled when
 	 * replay needs it to go.
 	 */
-	if (state->route.remote && !state->route.to_primary && state->remote == NULL &&
-		nesting_row_limit != 0)
+	if (state->route.remote && state->remote == NULL && nesting_row_limit != 0)
 	{
 		state->route.remote = false;
 		state->route.reason = "rows are fetched in portions";
@@ -223,7 +215,7 @@ rescan(CustomScanState *node)
 	{
 		Declaration declaration = state->route.declaration;
 
-		route_decide(&state->route, &declaration, state->to_primary);
+		route_decide(&state->route, &declaration);
 		state->node_name = state->route.node_name;
 	}
 }
@@ -257,8 +249,6 @@ start_remote(RoutedScanState *state)
 	int			nparams;
 
 	state->remote_start = GetCurrentTimestamp();
-	if (state->route.to_primary && !state->route.requirement.leader)
-		begin_fallback(state);
 	params = collect_params(state, &nparams);
 	state->remote = routed_remote_start(&state->route, state->sql, params, nparams,
 										state->css.ss.ss_ScanTupleSlot->tts_tupleDescriptor,
@@ -330,23 +320,18 @@ next_remote(RoutedScanState *state)
 }
 
 /*
- * The other node failed, and nobody has seen a row: run the query here.  Unless
- * this is the replica that couldn't serve it.
+ * The other node failed, and nobody has seen a row: run the query here.
  */
 static void
 fall_back(RoutedScanState *state, const RemoteError *error)
 {
 	Route	   *route = &state->route;
 
-	if (route->to_primary && (state->to_primary || state->tried_here ||
-							  route->declaration.on_timeout != ON_TIMEOUT_STALE))
-		remote_error_raise(error, state->node_name);
-
 	route->reason = MemoryContextStrdup(state->css.ss.ps.state->es_query_cxt,
 										psprintf("node \"%s\" failed: %s",
 												 state->node_name, error->message));
 	route->remote = false;
-	route->unserved = !RecoveryInProgress();
+	route->unserved = true;
 	state->node_name = NULL;
 	if (error->sqlstate == ERRCODE_CONSISTENCY_TIMEOUT)
 		node_state_saw_lag(route->node.slot, route->node.generation,
@@ -414,34 +399,16 @@ enforce_local(RoutedScanState *state)
 	int64		waited_us;
 	Snapshot	snapshot;
 
-	if (state->route.no_primary && await_primary(state))
-		return;
-	if (state->to_primary && RecoveryInProgress())
-		error_primary_unreachable(state);
 	if (state->route.unserved)
 		handle_unserved(state);
 
 	/* No worker runs yet, and no snapshot can be taken in parallel mode. */
 	if (parallel)
 		ExitParallelMode();
-	snapshot = enforce_for_routed_scan(&state->route.declaration, estate->es_snapshot,
-									   !state->tried_here && !state->route.stays, &waited_us);
+	snapshot = enforce_for_routed_scan(&state->route.declaration, estate->es_snapshot, &waited_us);
 	if (parallel)
 		EnterParallelMode();
 	state->waited_us += waited_us;
-
-	if (snapshot == NULL)
-	{
-		state->tried_here = true;
-		route_to_primary(&state->route);
-		state->node_name = state->route.node_name;
-		if (state->route.remote || await_primary(state))
-			return;
-		if (RecoveryInProgress())
-			error_primary_unreachable(state);
-		enforce_local(state);	/* promoted meanwhile */
-		return;
-	}
 
 	/* One that was set up only to be shown may have the older snapshot. */
 	if (state->local && snapshot != estate->es_snapshot)
@@ -459,30 +426,6 @@ enforce_local(RoutedScanState *state)
 	PopActiveSnapshot();
 	state->local_snapshot = snapshot;
 	session_observed_here();
-}
-
-/* Wait for a primary to be up, in what is left of the read's time. */
-static bool
-await_primary(RoutedScanState *state)
-{
-	TimestampTz start = GetCurrentTimestamp();
-	int64		timeout_us = (int64) state->route.declaration.wait_timeout_ms * 1000;
-	bool		found = route_await_primary(&state->route, start + timeout_us - state->waited_us);
-
-	state->waited_us += GetCurrentTimestamp() - start;
-	state->node_name = state->route.node_name;
-	return found;
-}
-
-/* This replica couldn't serve the read, and can't send it to the primary. */
-static void
-error_primary_unreachable(RoutedScanState *state)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_CONSISTENCY_TIMEOUT),
-			 errmsg("this replica could not serve the read in time, and could not send it to the primary"),
-			 errdetail("%s.", state->route.reason),
-			 errhint("See the view consistency.nodes for the primary's state, or raise consistency.wait_timeout.")));
 }
 
 /* The next row of the local plan; NULL at the end. */
@@ -534,8 +477,7 @@ note_read(RoutedScanState *state)
 	if (state->node_name)
 	{
 		strlcpy(last_read->node, state->node_name, sizeof(last_read->node));
-		last_read->place = state->stale ? "stale" :
-			state->route.to_primary ? "forwarded" : "routed";
+		last_read->place = state->stale ? "stale" : "routed";
 		last_read->position = state->position;
 	}
 	else

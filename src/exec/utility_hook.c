@@ -10,6 +10,8 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "commands/defrem.h"
 #include "commands/prepare.h"
@@ -19,9 +21,13 @@
 
 #include "core/extension.h"
 #include "exec/ahead.h"
+#include "exec/client_transaction.h"
 #include "exec/enforce.h"
+#include "exec/forward.h"
+#include "exec/forward_utility.h"
 #include "exec/nesting.h"
 #include "exec/utility_hook.h"
+#include "remote/connection.h"
 #include "session/commits.h"
 #include "session/session.h"
 
@@ -31,6 +37,8 @@ static void consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryStri
 									   bool readOnlyTree, ProcessUtilityContext context,
 									   ParamListInfo params, QueryEnvironment *queryEnv,
 									   DestReceiver *dest, QueryCompletion *qc);
+static PlannedStmt *adapt_transaction(PlannedStmt *pstmt);
+static bool sets_transaction(const VariableSetStmt *statement);
 static void before_utility(const PlannedStmt *pstmt, const char *text);
 static void before_copy(CopyStmt *statement, const PlannedStmt *pstmt, const char *text);
 static bool explain_executes(ExplainStmt *statement);
@@ -69,7 +77,14 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 	{
 		enforce_begin_utility();
 		ahead_forget();
+		if (RecoveryInProgress())
+		{
+			if (forward_utility(pstmt, queryString, params, dest, qc))
+				return;
+			pstmt = adapt_transaction(pstmt);
+		}
 		before_utility(pstmt, queryString);
+		nesting_explains = IsA(statement, ExplainStmt) && !explain_executes((ExplainStmt *) statement);
 	}
 
 	if (commits_prepared)
@@ -92,7 +107,10 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 	{
 		nesting_utility = outer;
 		if (outermost)
+		{
 			ahead_forget();		/* it may have run nothing */
+			nesting_explains = false;
+		}
 		if (commits_prepared)
 			commits_end_prepared();
 	}
@@ -101,6 +119,38 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 	/* One that ended the transaction may be gone by now. */
 	if (outermost && !ends_transaction)
 		after_utility(statement);
+}
+
+/*
+ * What the client of a replica asks of its transaction isn't all for this server:
+ * the statement without that.
+ */
+static PlannedStmt *
+adapt_transaction(PlannedStmt *pstmt)
+{
+	Node	   *statement = pstmt->utilityStmt;
+	PlannedStmt *adapted;
+	bool		begins = IsA(statement, TransactionStmt) &&
+	(((TransactionStmt *) statement)->kind == TRANS_STMT_BEGIN ||
+	 ((TransactionStmt *) statement)->kind == TRANS_STMT_START);
+
+	if (IsA(statement, TransactionStmt) && ((TransactionStmt *) statement)->chain)
+		client_transaction_chain();
+	if (!begins && !(IsA(statement, VariableSetStmt) && sets_transaction((VariableSetStmt *) statement)))
+		return pstmt;
+	if (!IsTransactionState() || !forward_is_possible())
+		return pstmt;
+	adapted = makeNode(PlannedStmt);
+	memcpy(adapted, pstmt, sizeof(PlannedStmt));
+	adapted->utilityStmt = client_transaction_adapt(statement);
+	return adapted;
+}
+
+/* SET TRANSACTION? */
+static bool
+sets_transaction(const VariableSetStmt *statement)
+{
+	return statement->kind == VAR_SET_MULTI && strcmp(statement->name, "TRANSACTION") == 0;
 }
 
 static void
@@ -196,12 +246,18 @@ after_utility(Node *statement)
 		TransactionStmtKind kind = ((TransactionStmt *) statement)->kind;
 
 		if (kind == TRANS_STMT_BEGIN || kind == TRANS_STMT_START)
+		{
+			if (RecoveryInProgress() && forward_is_possible())
+				client_transaction_settle();
 			ahead_of_first_snapshot();
+		}
 	}
 	else if (IsA(statement, VariableSetStmt))
 	{
 		VariableSetStmt *set = (VariableSetStmt *) statement;
 
+		if (sets_transaction(set) && RecoveryInProgress() && forward_is_possible())
+			client_transaction_settle();
 		if (set->kind == VAR_RESET_ALL)
 			session_reset();
 		else if (set->kind == VAR_SET_MULTI ||
@@ -213,7 +269,10 @@ after_utility(Node *statement)
 	else if (IsA(statement, DiscardStmt))
 	{
 		if (((DiscardStmt *) statement)->target == DISCARD_ALL)
+		{
 			session_reset();
+			connection_discard_all();
+		}
 	}
 }
 

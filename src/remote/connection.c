@@ -9,36 +9,14 @@
 
 #include <sys/socket.h>
 
-#include "access/xlog.h"
-#include "catalog/pg_authid.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
-#include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
 #include "core/compat.h"
 #include "core/wait_event.h"
-#include "remote/connection.h"
-
-/*
- * First statements on a new connection.  The check interval bounds how long a
- * statement goes on over there after we have closed the connection.  Timeouts
- * are the local server's business, and what was sent there isn't sent on.
- */
-#define SETUP_SQL \
-	"SET client_connection_check_interval = '500ms';" \
-	"SET statement_timeout = 0;" \
-	"SET idle_session_timeout = 0;" \
-	"SET default_transaction_isolation = 'read committed';" \
-	"SET consistency.report_token = on;" \
-	"SET consistency.routing = off;" \
-	"SELECT system_identifier, database FROM consistency.node_status()"
-
-/* connecting to a node that is up takes less, milliseconds */
-#define CONNECT_TIMEOUT_MS 5000
+#include "remote/connect.h"
 
 /* after a failure statements run elsewhere for so long, milliseconds */
 #define RETRY_DELAY_MS 2000
@@ -48,26 +26,17 @@
 
 static HTAB *connections = NULL;
 
-static Oid	login_role(PGconn *conn);
-static bool login_serves(Oid login, Oid userid);
+static bool is_usable(const RemoteConnection *connection);
 static bool has_news(PGconn *conn);
 static void make_wait_set(RemoteConnection *connection);
-static bool wait_for_socket(PGconn *conn, int socket_events, TimestampTz deadline);
-static PGresult *next_result(PGconn *conn, TimestampTz deadline, RemoteError *error);
 static RemoteConnection *lookup(Oid serverid, Oid userid, bool create);
-static PGconn *connect_to(const RemoteConnectionTarget *target, TimestampTz deadline,
-						  RemoteError *error);
-static bool check_login(PGconn *conn, Oid userid, const RemoteConnectionTarget *target,
-						RemoteError *error);
-static bool set_up(PGconn *conn, Oid userid, TimestampTz deadline, RemoteError *error);
-static bool is_this_database(const PGresult *result, RemoteError *error);
 static void pass_notice_on(void *arg, const PGresult *result);
 static void disconnect(RemoteConnection *connection);
 static void mark_stale(Datum arg, int cacheid, uint32 hashvalue);
 
 /*
  * connection_is_backing_off
- *		Did connecting to a node for a role fail a moment ago?
+ *		Did connecting to a node by a role's user mapping fail a moment ago?
  */
 bool
 connection_is_backing_off(Oid serverid, Oid userid)
@@ -80,7 +49,7 @@ connection_is_backing_off(Oid serverid, Oid userid)
 
 /*
  * connection_back_off
- *		A node can't be connected to for a role: not before some time.
+ *		A node can't be connected to by a role's mapping: not before some time.
  */
 void
 connection_back_off(Oid serverid, Oid userid)
@@ -92,43 +61,45 @@ connection_back_off(Oid serverid, Oid userid)
 
 /*
  * connection_find
- *		Acquire the connection to a node for a role, if there is one that is
- *		good and not busy; otherwise NULL, with a busy one left alone.
+ *		Acquire the connection to a node by a role's user mapping, if there is
+ *		one that is good and not busy; otherwise NULL, with a busy one left
+ *		alone.
  */
 RemoteConnection *
 connection_find(Oid serverid, Oid userid)
 {
 	RemoteConnection *connection = lookup(serverid, userid, false);
+	const char *in_recovery;
 
 	if (connection == NULL || connection->conn == NULL || connection->busy)
 		return NULL;
-	if (connection->stale || connection->wait_set == NULL ||
-		PQstatus(connection->conn) != CONNECTION_OK || has_news(connection->conn) ||
-		!login_serves(connection->login, userid))
+	if (!is_usable(connection))
 	{
 		disconnect(connection);
 		return NULL;
 	}
+
+	/* A promotion is told with the first answer behind it. */
+	in_recovery = PQparameterStatus(connection->conn, "in_hot_standby");
+	if (in_recovery && strcmp(in_recovery, "off") == 0)
+		connection->in_recovery = false;
 	connection->busy = true;
 	return connection;
 }
 
 /*
  * connection_open
- *		Make a connection to a node for a role, and acquire it.
+ *		Make a connection to a node by a role's user mapping, and acquire it.
  *
  * Returns NULL and fills *error when that fails, when the node isn't a server
- * of this cluster, or when the connection is in use already (a cursor reads
- * from it).
+ * of this cluster, when the login may not serve the current role, or when the
+ * connection is in use already (a cursor reads from it).
  */
 RemoteConnection *
 connection_open(Oid serverid, Oid userid, const RemoteConnectionTarget *target,
 				RemoteError *error)
 {
 	RemoteConnection *connection = lookup(serverid, userid, true);
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz deadline = TimestampTzPlusMilliseconds(now, CONNECT_TIMEOUT_MS);
-	PGconn	   *conn;
 
 	if (connection->busy)
 	{
@@ -137,37 +108,18 @@ connection_open(Oid serverid, Oid userid, const RemoteConnectionTarget *target,
 	}
 
 	/* Set before connecting, so that a change meanwhile is noticed. */
+	disconnect(connection);
 	connection->stale = false;
 	connection->server_hash =
 		GetSysCacheHashValue1(FOREIGNSERVEROID, ObjectIdGetDatum(serverid));
 	connection->mapping_hash =
 		GetSysCacheHashValue1(USERMAPPINGOID, ObjectIdGetDatum(target->umid));
-	connection->retry_at = TimestampTzPlusMilliseconds(now, RETRY_DELAY_MS);
+	connection_back_off(serverid, userid);
 
-	conn = connect_to(target, deadline, error);
-	if (conn == NULL)
+	connection->conn = connect_node(connection, target, error);
+	if (connection->conn == NULL)
 		return NULL;
-	PQsetNoticeReceiver(conn, pass_notice_on, connection);
-	PG_TRY();
-	{
-		if (!check_login(conn, userid, target, error) ||
-			!set_up(conn, userid, deadline, error))
-		{
-			PQfinish(conn);
-			conn = NULL;
-		}
-	}
-	PG_CATCH();
-	{
-		PQfinish(conn);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
-	if (conn == NULL)
-		return NULL;
-
-	connection->conn = conn;
-	connection->login = login_role(conn);
+	PQsetNoticeReceiver(connection->conn, pass_notice_on, connection);
 	make_wait_set(connection);
 	connection->busy = true;
 	connection->retry_at = 0;
@@ -186,6 +138,28 @@ connection_release(RemoteConnection *connection, bool reusable)
 	connection->busy = false;
 	if (!reusable || connection->stale)
 		disconnect(connection);
+}
+
+/*
+ * connection_discard_all
+ *		Close all connections; those that are in use when they are handed back.
+ */
+void
+connection_discard_all(void)
+{
+	HASH_SEQ_STATUS status;
+	RemoteConnection *connection;
+
+	if (connections == NULL)
+		return;
+	hash_seq_init(&status, connections);
+	while ((connection = hash_seq_search(&status)) != NULL)
+	{
+		if (connection->busy)
+			connection->stale = true;
+		else
+			disconnect(connection);
+	}
 }
 
 /*
@@ -210,6 +184,15 @@ connection_wait(RemoteConnection *connection, int socket_events, long timeout_ms
 		CHECK_FOR_INTERRUPTS();
 	}
 	return nevents > 0;
+}
+
+/* Can the current role go on over it? */
+static bool
+is_usable(const RemoteConnection *connection)
+{
+	return !connection->stale && connection->wait_set != NULL &&
+		PQstatus(connection->conn) == CONNECTION_OK && !has_news(connection->conn) &&
+		connect_login_serves(connection->login, connection->login_is_superuser);
 }
 
 /*
@@ -252,188 +235,10 @@ lookup(Oid serverid, Oid userid, bool create)
 
 		memset((char *) connection + sizeof(key), 0, sizeof(*connection) - sizeof(key));
 		initStringInfo(&connection->settings);
+		initStringInfo(&connection->setting_names);
 		MemoryContextSwitchTo(old);
 	}
 	return connection;
-}
-
-/* Connect without blocking; NULL and *error on failure. */
-static PGconn *
-connect_to(const RemoteConnectionTarget *target, TimestampTz deadline, RemoteError *error)
-{
-	PGconn	   *conn;
-	PostgresPollingStatusType status;
-
-	conn = PQconnectStartParams(target->keywords, target->values, false);
-	if (conn == NULL || PQstatus(conn) == CONNECTION_BAD)
-	{
-		remote_error_from_connection(error, conn);
-		PQfinish(conn);
-		return NULL;
-	}
-
-	PG_TRY();
-	{
-		/* A poll before the first wait is wrong by libpq's documentation. */
-		status = PGRES_POLLING_WRITING;
-		while (status == PGRES_POLLING_READING || status == PGRES_POLLING_WRITING)
-		{
-			if (!wait_for_socket(conn,
-								 status == PGRES_POLLING_READING ? WL_SOCKET_READABLE : WL_SOCKET_WRITEABLE,
-								 deadline))
-				break;
-			status = PQconnectPoll(conn);
-		}
-	}
-	PG_CATCH();
-	{
-		PQfinish(conn);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
-
-	if (status != PGRES_POLLING_OK)
-	{
-		if (status == PGRES_POLLING_FAILED)
-			remote_error_from_connection(error, conn);
-		else
-			remote_error_set(error, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
-							 "connection timed out");
-		PQfinish(conn);
-		return NULL;
-	}
-	return conn;
-}
-
-/*
- * Is this login allowed to serve the role?
- *
- * What runs over there can go back from the role to the login.  So that must be
- * no other role than what runs here can go back to: the role itself, or the
- * session's user.  The latter can't be a superuser where the role isn't: a
- * superuser's session has more to lose there than a look at some rows.
- *
- * The password of the mapping must have been used where that is required.
- */
-static bool
-check_login(PGconn *conn, Oid userid, const RemoteConnectionTarget *target, RemoteError *error)
-{
-	const char *is_superuser = PQparameterStatus(conn, "is_superuser");
-
-	if (target->password_required && !PQconnectionUsedPassword(conn))
-	{
-		remote_error_set(error, ERRCODE_S_R_E_PROHIBITED_SQL_STATEMENT_ATTEMPTED,
-						 "password is required, but the node did not ask for one");
-		return false;
-	}
-	if (!login_serves(login_role(conn), userid))
-	{
-		remote_error_set(error, ERRCODE_INSUFFICIENT_PRIVILEGE,
-						 "user mapping logs in as another role");
-		return false;
-	}
-	if (!superuser_arg(userid) &&
-		(is_superuser == NULL || strcmp(is_superuser, "off") != 0))
-	{
-		remote_error_set(error, ERRCODE_INSUFFICIENT_PRIVILEGE,
-						 "user mapping logs in as a superuser, but the local role is none");
-		return false;
-	}
-	return true;
-}
-
-/* The role that a connection has logged in as. */
-static Oid
-login_role(PGconn *conn)
-{
-	const char *name = PQparameterStatus(conn, "session_authorization");
-
-	return name ? get_role_oid(name, true) : InvalidOid;
-}
-
-static bool
-login_serves(Oid login, Oid userid)
-{
-	return OidIsValid(login) && (login == userid || login == GetSessionUserId());
-}
-
-/* Become the role, set what all statements need, see where we are. */
-static bool
-set_up(PGconn *conn, Oid userid, TimestampTz deadline, RemoteError *error)
-{
-	StringInfoData sql;
-	PGresult   *result;
-	bool		ok = true;
-	bool		is_known = false;
-
-	initStringInfo(&sql);
-	if (login_role(conn) != userid)
-		appendStringInfo(&sql, "SET ROLE %s;",
-						 quote_identifier(GetUserNameFromId(userid, false)));
-	appendStringInfoString(&sql, SETUP_SQL);
-
-	if (PQsetnonblocking(conn, 1) != 0 || !PQsendQuery(conn, sql.data))
-	{
-		remote_error_from_connection(error, conn);
-		return false;
-	}
-	while ((result = next_result(conn, deadline, error)) != NULL)
-	{
-		if (!ok)
-			;					/* keep the first error */
-		else if (PQresultStatus(result) == PGRES_TUPLES_OK)
-			ok = is_known = is_this_database(result, error);
-		else if (PQresultStatus(result) != PGRES_COMMAND_OK)
-		{
-			remote_error_from_result(error, result, conn);
-			ok = false;
-		}
-		PQclear(result);
-	}
-	return ok && is_known && error->sqlstate == 0;
-}
-
-/*
- * PQgetResult that can be interrupted and has a deadline.  NULL where
- * PQgetResult says NULL, and on failure, with *error set.
- */
-static PGresult *
-next_result(PGconn *conn, TimestampTz deadline, RemoteError *error)
-{
-	while (PQflush(conn) > 0 || PQisBusy(conn))
-	{
-		if (!wait_for_socket(conn, WL_SOCKET_READABLE, deadline))
-		{
-			remote_error_set(error, ERRCODE_CONNECTION_FAILURE, "no answer in time");
-			return NULL;
-		}
-		if (!PQconsumeInput(conn))
-		{
-			remote_error_from_connection(error, conn);
-			return NULL;
-		}
-	}
-	return PQgetResult(conn);
-}
-
-/* Wait for the socket while connecting.  False when the deadline has passed. */
-static bool
-wait_for_socket(PGconn *conn, int socket_events, TimestampTz deadline)
-{
-	long		timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
-	int			rc;
-
-	if (timeout <= 0)
-		return false;
-	rc = WaitLatchOrSocket(MyLatch,
-						   WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH | socket_events,
-						   PQsocket(conn), timeout, wait_event_connect());
-	if (rc & WL_LATCH_SET)
-	{
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-	}
-	return true;
 }
 
 static void
@@ -446,28 +251,6 @@ make_wait_set(RemoteConnection *connection)
 					  NULL, NULL);
 }
 
-/* Is it the database that we are in, on a server of our cluster? */
-static bool
-is_this_database(const PGresult *result, RemoteError *error)
-{
-	char		expected[32];
-
-	snprintf(expected, sizeof(expected), UINT64_FORMAT, GetSystemIdentifier());
-	if (PQntuples(result) != 1 || strcmp(PQgetvalue(result, 0, 0), expected) != 0)
-	{
-		remote_error_set(error, ERRCODE_FDW_ERROR, "node belongs to another cluster");
-		return false;
-	}
-	snprintf(expected, sizeof(expected), "%u", MyDatabaseId);
-	if (strcmp(PQgetvalue(result, 0, 1), expected) != 0)
-	{
-		remote_error_set(error, ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE,
-						 "option \"dbname\" of the server names another database than this one");
-		return false;
-	}
-	return true;
-}
-
 /* Notices of the user's query are the user's. */
 static void
 pass_notice_on(void *arg, const PGresult *result)
@@ -476,7 +259,7 @@ pass_notice_on(void *arg, const PGresult *result)
 
 	if (remote_error_is_stale_warning(result))
 		connection->stale_answer = true;
-	remote_error_pass_notice_on(result);
+	remote_error_pass_notice_on(result, connection->conn);
 }
 
 static void
@@ -488,6 +271,7 @@ disconnect(RemoteConnection *connection)
 	PQfinish(connection->conn);
 	connection->conn = NULL;
 	resetStringInfo(&connection->settings);
+	resetStringInfo(&connection->setting_names);
 	connection->position = POSITION_NONE;
 	if (connection->statements)
 		hash_destroy(connection->statements);

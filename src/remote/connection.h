@@ -3,12 +3,14 @@
  * connection.h
  *	  Connections of a backend to other nodes.
  *
- * A backend keeps one connection to each node for each role that it acts as.
- * Who runs a statement acquires it, and hands it back when the last result
- * was read; a connection handed back in the middle of one is closed.  Closing
- * is also how a statement is cancelled there: the other side is told, when it
- * is connected to, to look after its client (client_connection_check_interval).
- * That can't hang, as a cancel request to a node that doesn't answer can.
+ * A backend keeps one connection to each node for each user mapping that it
+ * uses: mostly that of the session's user, over which the current role travels
+ * as a setting (see node_connection.c).  Who runs a statement acquires it, and
+ * hands it back when the last result was read; a connection handed back in the
+ * middle of one is closed.  Closing is also how a statement is cancelled there:
+ * the other side is told to look after its client
+ * (client_connection_check_interval).  That can't hang.  Who wants to keep the
+ * connection asks for a cancel, and for how long to try (cancel.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -27,7 +29,7 @@
 typedef struct RemoteConnectionKey
 {
 	Oid			serverid;		/* pg_foreign_server.oid */
-	Oid			userid;			/* role whose rights statements run with */
+	Oid			userid;			/* role whose user mapping it is */
 } RemoteConnectionKey;
 
 typedef struct RemoteConnection
@@ -36,14 +38,23 @@ typedef struct RemoteConnection
 	PGconn	   *conn;			/* NULL: not connected */
 	WaitEventSet *wait_set;		/* our latch and the connection's socket */
 	Oid			login;			/* role that it logged in as */
+	bool		login_is_superuser; /* it was one then */
+	int64		instance;		/* names the running server: node_status() */
+	int			backend_pid;	/* of its session there */
+	bool		in_recovery;	/* it is a replica; false never becomes true,
+								 * as that takes a restart */
+	bool		pooled;			/* each transaction may get another session
+								 * there: a pooler is in between */
 	bool		busy;			/* acquired */
-	bool		stale;			/* server, mapping or role changed: connect
-								 * anew */
+	bool		stale;			/* server or mapping changed: connect anew */
 	TimestampTz retry_at;		/* connecting failed: not again before then */
 	uint32		server_hash;	/* syscache hash values, to know when it
 								 * becomes stale */
 	uint32		mapping_hash;
-	StringInfoData settings;	/* what was sent there: name, 0, value, 0, ... */
+	StringInfoData settings;	/* what it has there: name, 0, value, 0, ...;
+								 * empty: nothing is known */
+	StringInfoData setting_names;	/* whatever was sent, be it reset since:
+									 * name, 0, ... */
 	uint64		settings_fingerprint;	/* hash of what these were made from */
 	bool		stale_answer;	/* the node warned that it answers stale */
 	Position	position;		/* the highest that the other side's session
@@ -69,6 +80,10 @@ extern RemoteConnection *connection_open(Oid serverid, Oid userid,
 										 const RemoteConnectionTarget *target,
 										 RemoteError *error);
 extern void connection_release(RemoteConnection *connection, bool reusable);
+extern void connection_discard_all(void);
 extern bool connection_wait(RemoteConnection *connection, int socket_events, long timeout_ms);
+
+/* cancel.c */
+extern bool connection_cancel(RemoteConnection *connection, TimestampTz deadline);
 
 #endif							/* CONSISTENCY_CONNECTION_H */

@@ -12,8 +12,21 @@
 #include "core/errors.h"
 #include "remote/remote_error.h"
 
+/* A result's fields, and the encoding that they are in */
+typedef struct FieldSource
+{
+	const PGresult *result;
+	int			encoding;
+} FieldSource;
+
+static FieldSource fields_of(const PGresult *result, PGconn *conn);
+static void copy_fields(RemoteError *error, const FieldSource *source);
 static char *copy_line(const char *text);
-static char *copy_field(const PGresult *result, int field);
+static char *copy_field(const FieldSource *source, int field);
+static int	number_field(const FieldSource *source, int field);
+static bool is_fatal(const PGresult *result);
+static int	set_names(const RemoteError *error);
+static int	set_internal_query(const RemoteError *error);
 
 /* An error of our own making. */
 void
@@ -40,19 +53,16 @@ void
 remote_error_from_result(RemoteError *error, const PGresult *result, PGconn *conn)
 {
 	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	FieldSource source = fields_of(result, conn);
 
 	if (sqlstate == NULL || PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) == NULL)
 	{
 		remote_error_from_connection(error, conn);
 		return;
 	}
-
-	error->sqlstate = MAKE_SQLSTATE(sqlstate[0], sqlstate[1], sqlstate[2],
-									sqlstate[3], sqlstate[4]);
-	error->message = copy_field(result, PG_DIAG_MESSAGE_PRIMARY);
-	error->detail = copy_field(result, PG_DIAG_MESSAGE_DETAIL);
-	error->hint = copy_field(result, PG_DIAG_MESSAGE_HINT);
-	error->context = copy_field(result, PG_DIAG_CONTEXT);
+	copy_fields(error, &source);
+	error->from_server = true;
+	error->fatal = is_fatal(result);
 }
 
 /* Raise it as our own, naming the node. */
@@ -65,7 +75,36 @@ remote_error_raise(const RemoteError *error, const char *node)
 			 error->detail ? errdetail_internal("%s", error->detail) : 0,
 			 error->hint ? errhint("%s", error->hint) : 0,
 			 error->context ? errcontext("%s", error->context) : 0,
-			 errcontext("read on node \"%s\"", node)));
+			 errcontext("read on node \"%s\"", node),
+			 set_names(error),
+			 set_internal_query(error)));
+}
+
+/*
+ * remote_error_raise_own
+ *		Raise it as if it had happened here.
+ *
+ * What was sent is the part of "text" that begins at byte "offset"; text is the
+ * client's whole message, in the server's encoding, or NULL if what was sent
+ * isn't part of it.
+ */
+void
+remote_error_raise_own(const RemoteError *error, const char *text, int offset)
+{
+	int			position = 0;
+
+	if (text &&error->position > 0)
+		position = pg_mbstrlen_with_len(text, offset) + error->position;
+
+	ereport(ERROR,
+			(errcode(error->sqlstate),
+			 errmsg_internal("%s", error->message),
+			 error->detail ? errdetail_internal("%s", error->detail) : 0,
+			 error->hint ? errhint("%s", error->hint) : 0,
+			 error->context ? errcontext("%s", error->context) : 0,
+			 position > 0 ? errposition(position) : 0,
+			 set_names(error),
+			 set_internal_query(error)));
 }
 
 /* Does a notice warn that the answer may be older than promised? */
@@ -80,15 +119,19 @@ remote_error_is_stale_warning(const PGresult *result)
 /*
  * remote_error_pass_notice_on
  *		Give a notice of another node to the client.
+ *
+ * Without a position in the statement: which one it belongs to isn't known here.
  */
 void
-remote_error_pass_notice_on(const PGresult *result)
+remote_error_pass_notice_on(const PGresult *result, PGconn *conn)
 {
 	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+	FieldSource source = fields_of(result, conn);
 	RemoteError notice;
 	int			level;
 
-	if (severity == NULL)
+	if (severity == NULL || PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL ||
+		PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) == NULL)
 		return;
 	if (strcmp(severity, "WARNING") == 0)
 		level = WARNING;
@@ -99,13 +142,50 @@ remote_error_pass_notice_on(const PGresult *result)
 	else
 		return;					/* LOG and DEBUG are the other node's */
 
-	remote_error_from_result(&notice, result, NULL);
+	copy_fields(&notice, &source);
 	ereport(level,
 			(errcode(notice.sqlstate),
 			 errmsg_internal("%s", notice.message),
 			 notice.detail ? errdetail_internal("%s", notice.detail) : 0,
 			 notice.hint ? errhint("%s", notice.hint) : 0,
-			 notice.context ? errcontext("%s", notice.context) : 0));
+			 notice.context ? errcontext("%s", notice.context) : 0,
+			 set_names(&notice),
+			 set_internal_query(&notice)));
+}
+
+/* Texts come in the encoding that the connection has now. */
+static FieldSource
+fields_of(const PGresult *result, PGconn *conn)
+{
+	int			encoding = conn ? PQclientEncoding(conn) : -1;
+
+	return (FieldSource)
+	{
+		result, PG_VALID_ENCODING(encoding) ? encoding : GetDatabaseEncoding()
+	};
+}
+
+/* Copy all that a report says.  It has a SQLSTATE and a message. */
+static void
+copy_fields(RemoteError *error, const FieldSource *source)
+{
+	const char *sqlstate = PQresultErrorField(source->result, PG_DIAG_SQLSTATE);
+
+	memset(error, 0, sizeof(*error));
+	error->sqlstate = MAKE_SQLSTATE(sqlstate[0], sqlstate[1], sqlstate[2],
+									sqlstate[3], sqlstate[4]);
+	error->message = copy_field(source, PG_DIAG_MESSAGE_PRIMARY);
+	error->detail = copy_field(source, PG_DIAG_MESSAGE_DETAIL);
+	error->hint = copy_field(source, PG_DIAG_MESSAGE_HINT);
+	error->context = copy_field(source, PG_DIAG_CONTEXT);
+	error->schema_name = copy_field(source, PG_DIAG_SCHEMA_NAME);
+	error->table_name = copy_field(source, PG_DIAG_TABLE_NAME);
+	error->column_name = copy_field(source, PG_DIAG_COLUMN_NAME);
+	error->datatype_name = copy_field(source, PG_DIAG_DATATYPE_NAME);
+	error->constraint_name = copy_field(source, PG_DIAG_CONSTRAINT_NAME);
+	error->position = number_field(source, PG_DIAG_STATEMENT_POSITION);
+	error->internal_position = number_field(source, PG_DIAG_INTERNAL_POSITION);
+	error->internal_query = copy_field(source, PG_DIAG_INTERNAL_QUERY);
 }
 
 /* The first line, without the newline that libpq ends its messages with. */
@@ -116,9 +196,56 @@ copy_line(const char *text)
 }
 
 static char *
-copy_field(const PGresult *result, int field)
+copy_field(const FieldSource *source, int field)
 {
-	const char *value = PQresultErrorField(result, field);
+	const char *value = PQresultErrorField(source->result, field);
 
-	return value ? pstrdup(pg_client_to_server(value, strlen(value))) : NULL;
+	if (value == NULL)
+		return NULL;
+	return pstrdup(pg_any_to_server(value, strlen(value), source->encoding));
+}
+
+static int
+number_field(const FieldSource *source, int field)
+{
+	const char *value = PQresultErrorField(source->result, field);
+
+	return value ? atoi(value) : 0;
+}
+
+/* Did the other session end with this error? */
+static bool
+is_fatal(const PGresult *result)
+{
+	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+	return severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
+}
+
+/* For ereport(): the names of the objects that it is about. */
+static int
+set_names(const RemoteError *error)
+{
+	if (error->schema_name)
+		err_generic_string(PG_DIAG_SCHEMA_NAME, error->schema_name);
+	if (error->table_name)
+		err_generic_string(PG_DIAG_TABLE_NAME, error->table_name);
+	if (error->column_name)
+		err_generic_string(PG_DIAG_COLUMN_NAME, error->column_name);
+	if (error->datatype_name)
+		err_generic_string(PG_DIAG_DATATYPE_NAME, error->datatype_name);
+	if (error->constraint_name)
+		err_generic_string(PG_DIAG_CONSTRAINT_NAME, error->constraint_name);
+	return 0;
+}
+
+/* For ereport(): the query that a function ran, and where in it. */
+static int
+set_internal_query(const RemoteError *error)
+{
+	if (error->internal_query)
+		internalerrquery(error->internal_query);
+	if (error->internal_position > 0)
+		internalerrposition(error->internal_position);
+	return 0;
 }

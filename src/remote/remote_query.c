@@ -9,10 +9,15 @@
  *	  the position that it must have reached, if it doesn't know (SET
  *		consistency.token, which waits there before the query is parsed)
  *	  the statement, to be prepared, if its text was seen before
+ *	  commands that the caller wants ahead of the query (BEGIN, SAVEPOINT)
  *	  the query
+ *	  a question for the ticket by which the outcome of the transaction can be
+ *		asked for later, whose answer comes before anything is committed
  *
- * All of it is one transaction over there.  After an error nobody knows what the
- * node's session was left with, and the connection isn't used again.
+ * All of it is one transaction over there, or the beginning of one; nothing is
+ * run behind what failed.  After an error nobody knows what the node's session
+ * was left with, and the connection isn't used again, unless the caller takes
+ * care of that (remote_query_recover).
  *
  * A query without parameters for which there is nothing else to send goes as a
  * simple query: for one that isn't prepared that costs the node less.
@@ -28,6 +33,7 @@
 
 #include "access/xlog.h"
 #include "common/hashfn.h"
+#include "miscadmin.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
 
@@ -37,6 +43,9 @@
 
 /* how often to ask whether to give up, while nothing comes: milliseconds */
 #define ABANDON_CHECK_MS 100
+
+/* how long a node may take to heed a cancel, milliseconds */
+#define CANCEL_LIMIT_MS 5000
 
 /* statements kept prepared on one connection */
 #define MAX_STATEMENTS 256
@@ -51,11 +60,17 @@ typedef struct Statement
 
 #define STATEMENT_NAME_SIZE 32
 
+static bool send_ahead(RemoteQuery *query, const List *ahead);
 static bool send_query(RemoteQuery *query, const RemoteQueryText *text);
+static bool send_behind(RemoteQuery *query, const RemoteQueryText *text);
 static Statement *find_statement(RemoteConnection *connection, const RemoteQueryText *text);
 static void note_statement(RemoteConnection *connection, uint64 key);
 static bool skip_setup(RemoteQuery *query);
 static void finish(RemoteQuery *query);
+static bool read_ticket(RemoteQuery *query);
+static bool read_commit(RemoteQuery *query);
+static bool is_error(const PGresult *result);
+static bool pass_cancel_on(RemoteQuery *query);
 
 /*
  * remote_query_send
@@ -77,12 +92,16 @@ remote_query_send(RemoteQuery *query, const RemoteQueryText *text,
 		return remote_copy_send(query, text,
 								position_before(connection->position, position) ? token : NULL);
 
+	query->wants_ticket = text->ticket;
+	query->commits = text->commit;
+
 	if (!PQenterPipelineMode(conn))
 	{
 		remote_query_fail(query, NULL);
 		return false;
 	}
-	if (!remote_query_send_settings(query))
+	if ((connection->pooled && !send_ahead(query, text->ahead)) ||
+		!remote_query_send_settings(query))
 		return false;
 
 	if (position_before(connection->position, position))
@@ -99,7 +118,9 @@ remote_query_send(RemoteQuery *query, const RemoteQueryText *text,
 		query->setup_commands++;
 	}
 
-	if (!send_query(query, text) ||
+	if (!connection->pooled && !send_ahead(query, text->ahead))
+		return false;
+	if (!send_query(query, text) || !send_behind(query, text) ||
 		(!query->simple && !PQpipelineSync(conn)))
 	{
 		remote_query_fail(query, NULL);
@@ -147,8 +168,11 @@ remote_query_next_row(RemoteQuery *query, RemoteRow *row)
 		return true;
 	}
 
-	if (PQresultStatus(result) == PGRES_TUPLES_OK)
+	if (PQresultStatus(result) == PGRES_TUPLES_OK || PQresultStatus(result) == PGRES_COMMAND_OK)
+	{
+		strlcpy(query->tag, PQcmdStatus(result), sizeof(query->tag));
 		finish(query);
+	}
 	else
 		remote_query_fail(query, result);
 	PQclear(result);
@@ -174,6 +198,7 @@ remote_query_send_settings(RemoteQuery *query)
 
 	if (!remote_settings_change(connection, &query->promise, &change))
 		return true;			/* nothing to do */
+	query->sent_settings = true;
 
 	if (!PQsendQueryParams(connection->conn, change.sql, change.nvalues, NULL,
 						   (const char *const *) change.values, NULL, NULL, 0))
@@ -185,6 +210,43 @@ remote_query_send_settings(RemoteQuery *query)
 	return true;
 }
 
+/* Queue the commands that go ahead of the query. */
+static bool
+send_ahead(RemoteQuery *query, const List *ahead)
+{
+	ListCell   *cell;
+
+	foreach(cell, ahead)
+	{
+		if (!PQsendQueryParams(query->connection->conn, lfirst(cell), 0,
+							   NULL, NULL, NULL, NULL, 0))
+		{
+			remote_query_fail(query, NULL);
+			return false;
+		}
+		query->setup_commands++;
+	}
+	return true;
+}
+
+/*
+ * Queue what comes behind the query.  The ticket's answer is asked to be sent
+ * ahead of what follows, which may be the commit.
+ */
+static bool
+send_behind(RemoteQuery *query, const RemoteQueryText *text)
+{
+	PGconn	   *conn = query->connection->conn;
+
+	if (text->ticket &&
+		!PQsendQueryParams(conn, REMOTE_QUERY_TICKET_SQL, 0, NULL, NULL, NULL, NULL, 0))
+		return false;
+	if ((text->ticket || text->commit) &&!PQsendFlushRequest(conn))
+		return false;
+	return !text->commit ||
+		PQsendQueryParams(conn, "COMMIT", 0, NULL, NULL, NULL, NULL, 0);
+}
+
 /* Queue the query itself: prepared where its text was seen before. */
 static bool
 send_query(RemoteQuery *query, const RemoteQueryText *text)
@@ -193,7 +255,7 @@ send_query(RemoteQuery *query, const RemoteQueryText *text)
 	Statement  *statement = find_statement(query->connection, text);
 	char		name[STATEMENT_NAME_SIZE];
 
-	if (statement == NULL && text->nparams == 0 && text->text_is_exact &&
+	if (statement == NULL && text->nparams == 0 && text->text_is_exact && !text->ticket &&
 		query->setup_commands == 0)
 	{
 		query->simple = true;
@@ -232,6 +294,8 @@ find_statement(RemoteConnection *connection, const RemoteQueryText *text)
 	uint64		key;
 	Statement  *statement;
 
+	if (connection->pooled)
+		return NULL;
 	if (connection->statements == NULL)
 	{
 		HASHCTL		ctl = {0};
@@ -291,7 +355,10 @@ remote_query_flush(RemoteQuery *query)
 			break;
 	}
 	if (rc == 0)
+	{
+		query->sent = true;
 		return true;
+	}
 	remote_query_fail(query, NULL);
 	return false;
 }
@@ -372,16 +439,89 @@ finish(RemoteQuery *query)
 
 	/* A NULL ends the query's results; all there is in a simple query. */
 	result = remote_query_next_result(query);
+	if (query->wants_ticket && query->error.sqlstate == 0 && !read_ticket(query))
+		return;
+	if (query->commits && query->error.sqlstate == 0 && !read_commit(query))
+		return;
 	if (!query->simple && query->error.sqlstate == 0)
 	{
 		Assert(result == NULL);
 		result = remote_query_next_result(query);
-		if (query->error.sqlstate == 0 && PQresultStatus(result) != PGRES_PIPELINE_SYNC)
+		if (query->error.sqlstate == 0 && is_error(result))
+			remote_query_fail(query, result);
+		else if (query->error.sqlstate == 0 && PQresultStatus(result) != PGRES_PIPELINE_SYNC)
 			remote_error_set(&query->error, ERRCODE_PROTOCOL_VIOLATION,
 							 "unexpected end of results");
 	}
 	PQclear(result);
 	query->finished = (query->error.sqlstate == 0);
+}
+
+/* Read the answer to the question for the ticket. */
+static bool
+read_ticket(RemoteQuery *query)
+{
+	PGresult   *result = remote_query_next_result(query);
+
+	if (query->error.sqlstate != 0)
+		return false;
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+		remote_query_fail(query, result);
+	else if (PQntuples(result) == 1 && !PQgetisnull(result, 0, 0))
+		query->ticket = pstrdup(PQgetvalue(result, 0, 0));
+	PQclear(result);
+	if (query->error.sqlstate == 0)
+		PQclear(remote_query_next_result(query));	/* the NULL behind it */
+	return query->error.sqlstate == 0;
+}
+
+/* Read the answer to COMMIT. */
+static bool
+read_commit(RemoteQuery *query)
+{
+	PGresult   *result = remote_query_next_result(query);
+
+	if (query->error.sqlstate != 0)
+		return false;
+	if (PQresultStatus(result) != PGRES_COMMAND_OK)
+		remote_query_fail(query, result);
+	else
+		strlcpy(query->tag, PQcmdStatus(result), sizeof(query->tag));
+	PQclear(result);
+	if (query->error.sqlstate == 0)
+		PQclear(remote_query_next_result(query));	/* the NULL behind it */
+	return query->error.sqlstate == 0;
+}
+
+static bool
+is_error(const PGresult *result)
+{
+	return PQresultStatus(result) == PGRES_FATAL_ERROR;
+}
+
+/*
+ * remote_query_recover
+ *		After an error of the node: read up to the end, so that the connection
+ *		can be used again.  query->finished tells whether that came about.
+ */
+void
+remote_query_recover(RemoteQuery *query)
+{
+	RemoteError error = query->error;
+	PGconn	   *conn = query->connection->conn;
+
+	query->error.sqlstate = 0;
+	while (PQstatus(conn) == CONNECTION_OK && !query->finished && query->error.sqlstate == 0)
+	{
+		PGresult   *result = remote_query_next_result(query);
+
+		if (query->simple || PQpipelineStatus(conn) == PQ_PIPELINE_OFF)
+			query->finished = result == NULL;
+		else
+			query->finished = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
+		PQclear(result);
+	}
+	query->error = error;
 }
 
 /* Note the first error; result NULL: the connection's. */
@@ -404,7 +544,18 @@ remote_query_fail(RemoteQuery *query, const PGresult *result)
 bool
 remote_query_wait(RemoteQuery *query, int socket_events)
 {
-	if (connection_wait(query->connection, socket_events, ABANDON_CHECK_MS))
+	bool		ready;
+
+	if (query->guarded)
+		HOLD_CANCEL_INTERRUPTS();
+	ready = connection_wait(query->connection, socket_events, ABANDON_CHECK_MS);
+	if (query->guarded)
+	{
+		RESUME_CANCEL_INTERRUPTS();
+		if (!pass_cancel_on(query))
+			return false;
+	}
+	if (ready)
 		return true;
 	if (query->abandon && query->abandon(query->abandon_arg))
 	{
@@ -412,4 +563,28 @@ remote_query_wait(RemoteQuery *query, int socket_events)
 		return false;
 	}
 	return true;
+}
+
+/*
+ * A cancel has come, perhaps: pass it on, once.  False, with query->error, when
+ * the node doesn't heed it in time.
+ */
+static bool
+pass_cancel_on(RemoteQuery *query)
+{
+	TimestampTz now;
+
+	if (!QueryCancelPending)
+		return true;
+	now = GetCurrentTimestamp();
+	if (query->cancel_deadline == 0)
+	{
+		query->cancel_deadline = TimestampTzPlusMilliseconds(now, CANCEL_LIMIT_MS);
+		(void) connection_cancel(query->connection, query->cancel_deadline);
+		return true;
+	}
+	if (now < query->cancel_deadline)
+		return true;
+	remote_error_set(&query->error, ERRCODE_QUERY_CANCELED, "node does not answer a cancel request");
+	return false;
 }

@@ -9,6 +9,9 @@
 #define CONSISTENCY_REMOTE_QUERY_H
 
 #include "libpq-fe.h"
+#include "nodes/pg_list.h"
+#include "tcop/cmdtag.h"
+#include "tcop/dest.h"
 
 #include "remote/connection.h"
 #include "remote/remote_error.h"
@@ -27,6 +30,9 @@ typedef struct RemoteQueryText
 	bool		text_is_exact;	/* the result may come as text whatever is
 								 * wished */
 	bool		many_rows;		/* COPY may be worth its start-up cost */
+	const List *ahead;			/* commands that go ahead of it (char *) */
+	bool		ticket;			/* ask for the transaction's ticket behind it */
+	bool		commit;			/* it asks for the ticket; commit behind it */
 } RemoteQueryText;
 
 /* A row as it came: a result with one row, or the data of COPY BINARY */
@@ -57,12 +63,28 @@ typedef struct RemoteQuery
 	bool		header_read;	/* of a COPY: its header came */
 	bool		started;		/* the query's own results have begun */
 	bool		finished;		/* everything was read: the connection is idle */
+
+	/* for statements whose outcome matters, as that of a write does */
+	bool		guarded;		/* a cancel is passed on, and the outcome
+								 * awaited */
+	TimestampTz cancel_deadline;	/* until then; 0: no cancel came */
+	bool		sent_settings;	/* with settings that the node hadn't */
+	bool		sent;			/* all of it: what is committed by its end may
+								 * be, whether or not an answer comes */
+	bool		wants_ticket;	/* the ticket's result is to be read as well */
+	bool		commits;		/* and that of COMMIT */
+	char	   *ticket;			/* palloc'd; NULL: none, or not yet */
+	char		tag[COMPLETION_TAG_BUFSIZE];	/* command tag, when it ended */
 } RemoteQuery;
+
+/* tells by what the outcome of the current transaction can be asked for */
+#define REMOTE_QUERY_TICKET_SQL "SELECT consistency.transaction_ticket()"
 
 extern bool remote_query_send(RemoteQuery *query, const RemoteQueryText *text,
 							  Position position, const char *token);
 extern bool remote_query_next_row(RemoteQuery *query, RemoteRow *row);
 extern void remote_row_free(RemoteRow *row);
+extern void remote_query_recover(RemoteQuery *query);
 
 /* for remote_copy.c */
 extern bool remote_query_send_settings(RemoteQuery *query);

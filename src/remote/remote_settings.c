@@ -10,9 +10,12 @@
  * are left out: the other side logs in as an ordinary role.
  *
  * The client's encoding goes along as well: text travels in it, see remote_row.h.
+ * So does the current role, where that isn't the login.
  *
  * The connection remembers what the other side has.  As a rule nothing has
- * changed, and nothing is sent.
+ * changed, and nothing is sent.  What was sent in a transaction that was rolled
+ * back isn't there any more, but what had been there before is: then all is sent
+ * anew, and whatever was ever sent and isn't wanted now is reset.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,6 +23,7 @@
 
 #include "common/hashfn.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
@@ -46,7 +50,9 @@ static const char *const own_settings[] = {
 	"transaction_read_only", "transaction_timeout",
 };
 
-static uint64 settings_fingerprint(const RemotePromise *promise);
+static uint64 settings_fingerprint(const RemoteConnection *connection,
+								   const RemotePromise *promise);
+static void add_session(StringInfo settings, const RemoteConnection *connection);
 static void add_promise(StringInfo settings, const RemotePromise *promise);
 static uint64 setting_hash(const struct config_generic *setting);
 static void collect_settings(StringInfo settings);
@@ -54,8 +60,13 @@ static bool carried_over(const struct config_generic *setting);
 static void add_setting(StringInfo settings, const char *name, const char *otherwise);
 static void add_change(RemoteSettingsChange *change, StringInfo sql, int encoding,
 					   const char *name, const char *value);
+static void add_resets(RemoteSettingsChange *change, StringInfo sql, int encoding,
+					   RemoteConnection *connection, const StringInfo wanted);
+static void note_names(StringInfo names, const StringInfo settings);
 static const char *find_setting(const StringInfo settings, const char *name);
 static const char *next_setting(const StringInfo settings, const char *name);
+static const char *next_name(const StringInfo names, const char *name);
+static bool find_name(const StringInfo names, const char *name);
 static bool listed(const char *name, const char *const *list, int length);
 
 /*
@@ -73,7 +84,7 @@ remote_settings_change(RemoteConnection *connection, const RemotePromise *promis
 	StringInfoData sql;
 	StringInfo	had = &connection->settings;
 	int			encoding = PQclientEncoding(connection->conn);	/* still the old one */
-	uint64		fingerprint = settings_fingerprint(promise);
+	uint64		fingerprint = settings_fingerprint(connection, promise);
 
 	/* The same as last time?  That is how it mostly is. */
 	if (had->len > 0 && connection->settings_fingerprint == fingerprint)
@@ -82,6 +93,7 @@ remote_settings_change(RemoteConnection *connection, const RemotePromise *promis
 
 	initStringInfo(&wanted);
 	collect_settings(&wanted);
+	add_session(&wanted, connection);
 	add_promise(&wanted, promise);
 
 	initStringInfo(&sql);
@@ -95,18 +107,25 @@ remote_settings_change(RemoteConnection *connection, const RemotePromise *promis
 		if (old == NULL || strcmp(old, value) != 0)
 			add_change(change, &sql, encoding, name, value);
 	}
-	/* What was sent for a session's sake goes back to its default. */
-	for (const char *name = next_setting(had, NULL); name; name = next_setting(had, name))
-	{
-		if (find_setting(&wanted, name) == NULL)
-			add_change(change, &sql, encoding, name, NULL);
-	}
+	add_resets(change, &sql, encoding, connection, &wanted);
 
 	resetStringInfo(had);
 	appendBinaryStringInfo(had, wanted.data, wanted.len);
+	note_names(&connection->setting_names, &wanted);
 	change->sql = sql.data;
 	pfree(wanted.data);
 	return change->nvalues > 0;
+}
+
+/*
+ * remote_settings_forget
+ *		What was sent may have been undone by a rollback: the next change says
+ *		all anew.
+ */
+void
+remote_settings_forget(RemoteConnection *connection)
+{
+	resetStringInfo(&connection->settings);
 }
 
 /*
@@ -114,7 +133,7 @@ remote_settings_change(RemoteConnection *connection, const RemotePromise *promis
  *		A hash of all that collect_settings() would collect, at less cost.
  */
 static uint64
-settings_fingerprint(const RemotePromise *promise)
+settings_fingerprint(const RemoteConnection *connection, const RemotePromise *promise)
 {
 	static struct config_generic *answers[lengthof(answer_settings)];
 	int			num;
@@ -126,6 +145,7 @@ settings_fingerprint(const RemotePromise *promise)
 						  promise->require_fence);
 	hash = hash_combine64(hash, (uint64) promise->max_staleness_ms << 32 | (uint32) promise->max_lag);
 	hash = hash_combine64(hash, promise->wait_timeout_ms);
+	hash = hash_combine64(hash, (uint64) connection->login << 32 | GetUserId());
 
 	/* Settings never move: those of the server and ours are defined for good. */
 	if (answers[0] == NULL)
@@ -201,6 +221,26 @@ collect_settings(StringInfo settings)
 		add_setting(settings, answer_settings[i], NULL);
 }
 
+/*
+ * Append the settings of a session that serves ours: its role, and that it is
+ * none of a client that asks for anything by itself.  The check interval bounds
+ * how long a statement goes on over there after we have closed the connection;
+ * timeouts are this server's business.
+ */
+static void
+add_session(StringInfo settings, const RemoteConnection *connection)
+{
+	Oid			role = GetUserId();
+	const char *name = role == connection->login ? "none" : GetUserNameFromId(role, false);
+
+	appendStringInfo(settings, "role%c%s%c", 0, name, 0);
+	appendStringInfo(settings, "client_connection_check_interval%c500ms%c", 0, 0);
+	appendStringInfo(settings, "statement_timeout%c0%c", 0, 0);
+	appendStringInfo(settings, "idle_session_timeout%c0%c", 0, 0);
+	appendStringInfo(settings, "consistency.report_token%con%c", 0, 0);
+	appendStringInfo(settings, "consistency.routing%coff%c", 0, 0);
+}
+
 /* Append the settings that say what the statement is promised. */
 static void
 add_promise(StringInfo settings, const RemotePromise *promise)
@@ -272,6 +312,36 @@ add_change(RemoteSettingsChange *change, StringInfo sql, int encoding, const cha
 		pg_server_to_any(value, strlen(value), encoding) : NULL;
 }
 
+/*
+ * What was sent for a session's sake goes back to its default; where nothing is
+ * known of what the other side has, so does whatever was ever sent.
+ */
+static void
+add_resets(RemoteSettingsChange *change, StringInfo sql, int encoding,
+		   RemoteConnection *connection, const StringInfo wanted)
+{
+	const StringInfo had = &connection->settings;
+	const StringInfo names = &connection->setting_names;
+
+	for (const char *name = next_name(names, NULL); name; name = next_name(names, name))
+	{
+		if (find_setting(wanted, name) == NULL &&
+			(had->len == 0 || find_setting(had, name) != NULL))
+			add_change(change, sql, encoding, name, NULL);
+	}
+}
+
+/* Add the names of settings to those that were ever sent. */
+static void
+note_names(StringInfo names, const StringInfo settings)
+{
+	for (const char *name = next_setting(settings, NULL); name; name = next_setting(settings, name))
+	{
+		if (!find_name(names, name))
+			appendBinaryStringInfo(names, name, strlen(name) + 1);
+	}
+}
+
 /* The value of a setting; NULL if it isn't there. */
 static const char *
 find_setting(const StringInfo settings, const char *name)
@@ -296,6 +366,26 @@ next_setting(const StringInfo settings, const char *name)
 		next += strlen(next) + 1;
 	}
 	return next < settings->data + settings->len ? next : NULL;
+}
+
+/* The same in a list of names alone. */
+static const char *
+next_name(const StringInfo names, const char *name)
+{
+	const char *next = name ? name + strlen(name) + 1 : names->data;
+
+	return next < names->data + names->len ? next : NULL;
+}
+
+static bool
+find_name(const StringInfo names, const char *name)
+{
+	for (const char *p = next_name(names, NULL); p; p = next_name(names, p))
+	{
+		if (strcmp(p, name) == 0)
+			return true;
+	}
+	return false;
 }
 
 static bool

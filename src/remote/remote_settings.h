@@ -32,5 +32,6 @@ typedef struct RemotePromise
 
 extern bool remote_settings_change(RemoteConnection *connection, const RemotePromise *promise,
 								   RemoteSettingsChange *change);
+extern void remote_settings_forget(RemoteConnection *connection);
 
 #endif							/* CONSISTENCY_REMOTE_SETTINGS_H */

@@ -1,0 +1,105 @@
+/*-------------------------------------------------------------------------
+ *
+ * forward_plan.c
+ *	  The plan of a statement that runs at the primary: nothing but a scan of
+ *	  what comes from there.
+ *
+ * It holds no text: that is taken from the execution (forward_text.c).  A
+ * statement that writes isn't planned here at all.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/planmain.h"
+
+#include "exec/forward_plan.h"
+#include "exec/forward_scan.h"
+#include "exec/routed_plan.h"
+
+static CustomScan *make_scan(bool writes);
+
+/* Does the statement run at the primary? */
+bool
+forward_plan_is(const PlannedStmt *plan)
+{
+	const Plan *top = plan->planTree;
+
+	if (top != NULL && IsA(top, Material))
+		top = outerPlan(top);
+	return top != NULL && IsA(top, CustomScan) &&
+		((const CustomScan *) top)->methods == &forward_scan_methods;
+}
+
+/*
+ * forward_plan_of_query
+ *		The plan of a query that needs the primary.
+ */
+PlannedStmt *
+forward_plan_of_query(Query *query, int cursor_options)
+{
+	PlannedStmt *plan = makeNode(PlannedStmt);
+	CustomScan *scan = make_scan(true);
+	bool		has_row_security;
+
+	plan->commandType = query->commandType;
+	plan->queryId = query->queryId;
+	plan->hasReturning = query->returningList != NIL;
+	plan->hasModifyingCTE = query->hasModifyingCTE;
+	plan->canSetTag = query->canSetTag;
+	plan->stmt_location = query->stmt_location;
+	plan->stmt_len = query->stmt_len;
+	extract_query_dependencies((Node *) query, &plan->relationOids, &plan->invalItems,
+							   &has_row_security);
+	plan->dependsOnRole = has_row_security;
+	routed_plan_set_columns(plan, scan, query->commandType == CMD_SELECT ? query->targetList :
+							query->returningList);
+	if (cursor_options & CURSOR_OPT_SCROLL)
+		plan->planTree = materialize_finished_plan(plan->planTree);
+	return plan;
+}
+
+/*
+ * forward_plan_of_plan
+ *		The same for a read that could run here, which was planned already.
+ */
+PlannedStmt *
+forward_plan_of_plan(const PlannedStmt *plan, bool scrolls)
+{
+	PlannedStmt *forward = makeNode(PlannedStmt);
+	CustomScan *scan = make_scan(false);
+	const Plan *local = plan->planTree;
+
+	memcpy(forward, plan, sizeof(PlannedStmt));
+	forward->parallelModeNeeded = false;
+	forward->jitFlags = 0;
+	forward->rtable = NIL;
+	forward->subplans = NIL;
+	forward->rewindPlanIDs = NULL;
+	forward->rowMarks = NIL;
+	scan->scan.plan.plan_rows = local->plan_rows;
+	scan->scan.plan.plan_width = local->plan_width;
+	routed_plan_set_columns(forward, scan, local->targetlist);
+	if (scrolls)
+		forward->planTree = materialize_finished_plan(forward->planTree);
+	return forward;
+}
+
+/* Does the statement need the primary since it writes, or may? */
+bool
+forward_plan_writes(const CustomScan *scan)
+{
+	return boolVal(linitial(scan->custom_private));
+}
+
+static CustomScan *
+make_scan(bool writes)
+{
+	CustomScan *scan = makeNode(CustomScan);
+
+	scan->methods = &forward_scan_methods;
+	scan->custom_private = list_make1(makeBoolean(writes));
+	return scan;
+}

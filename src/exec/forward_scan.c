@@ -1,0 +1,323 @@
+/*-------------------------------------------------------------------------
+ *
+ * forward_scan.c
+ *	  Runs a query of a replica's client at the primary.
+ *
+ * A custom scan in the place of the whole plan (forward_plan.c).  It returns the
+ * rows that come from there, and counts as processed what the primary says.
+ *
+ * Where a client wants rows in portions (a cursor, or a portal of the extended
+ * protocol that is run for some rows at a time) there is a cursor at the primary,
+ * of the same name, which is fetched from by the same portions: it then stands
+ * where the client's does, and nothing is held up in between.
+ *
+ * Rules make several queries of one statement.  The text is that of all of them,
+ * so it is sent once, for the one whose rows and command tag the client gets.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "nodes/extensible.h"
+#include "tcop/pquery.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "core/compat.h"
+#include "exec/enforce.h"
+#include "exec/forward_plan.h"
+#include "exec/forward_scan.h"
+#include "exec/forward_statement.h"
+#include "exec/forward_transaction.h"
+#include "exec/nesting.h"
+#include "exec/remote_sql.h"
+#include "requirement/requirement.h"
+#include "session/session.h"
+#include "stats/last_read.h"
+
+typedef struct ForwardScanState
+{
+	CustomScanState css;
+	ForwardText text;			/* the query's */
+	Declaration declaration;	/* what it is promised */
+	const char *reason;			/* why it runs there, for people */
+	bool		writes;
+	bool		skip;			/* another query of the statement is sent */
+	bool		ended;			/* no more rows */
+	char	   *cursor;			/* name of the cursor there; NULL: none */
+	uint64		wanted;			/* rows that are fetched from it at a time; 0:
+								 * all */
+	uint64		fetched;		/* of these */
+	char	   *node_name;		/* where it ran; NULL: it didn't, yet */
+	ForwardStatement *statement;	/* under way; NULL: none */
+	MemoryContext statement_context;	/* its lifetime */
+} ForwardScanState;
+
+static Node *create_state(CustomScan *scan);
+static void begin_scan(CustomScanState *node, EState *estate, int eflags);
+static TupleTableSlot *exec_scan(CustomScanState *node);
+static void end_scan(CustomScanState *node);
+static void rescan(CustomScanState *node);
+static void explain_scan(CustomScanState *node, List *ancestors, ExplainState *es);
+static bool another_is_sent(const PlannedStmt *plan);
+static const char *reason_to_forward(const ForwardScanState *state);
+static void start(ForwardScanState *state);
+static void declare_cursor(ForwardScanState *state);
+static void fetch(ForwardScanState *state);
+static ForwardStatement *new_statement(ForwardScanState *state);
+static void set_params(ForwardScanState *state, ForwardStatement *statement);
+static void note_end(ForwardScanState *state);
+static void forget_statement(ForwardScanState *state);
+
+const CustomScanMethods forward_scan_methods = {
+	.CustomName = FORWARD_PLAN_SCAN_NAME,
+	.CreateCustomScanState = create_state,
+};
+
+static const CustomExecMethods exec_methods = {
+	.CustomName = FORWARD_PLAN_SCAN_NAME,
+	.BeginCustomScan = begin_scan,
+	.ExecCustomScan = exec_scan,
+	.EndCustomScan = end_scan,
+	.ReScanCustomScan = rescan,
+	.ExplainCustomScan = explain_scan,
+};
+
+/* Make the scan known, so that plans with it can be read back. */
+void
+forward_scan_init(void)
+{
+	RegisterCustomScanMethods(&forward_scan_methods);
+}
+
+static Node *
+create_state(CustomScan *scan)
+{
+	ForwardScanState *state = (ForwardScanState *) newNode(sizeof(ForwardScanState),
+														   T_CustomScanState);
+
+	state->css.methods = &exec_methods;
+	state->writes = forward_plan_writes(scan);
+	return (Node *) state;
+}
+
+static void
+begin_scan(CustomScanState *node, EState *estate, int eflags)
+{
+	ForwardScanState *state = (ForwardScanState *) node;
+	const PlannedStmt *plan = estate->es_plannedstmt;
+	int			location = plan->stmt_location;
+	int			length = plan->stmt_len;
+
+	nesting_locate(estate->es_sourceText, &location, &length);
+	state->text = forward_text_of_query(estate->es_sourceText, location, length);
+	state->declaration = *enforce_declaration();
+	state->statement_context = AllocSetContextCreate(estate->es_query_cxt,
+													 "consistency forward scan",
+													 ALLOCSET_SMALL_SIZES);
+	state->reason = reason_to_forward(state);
+	state->skip = another_is_sent(plan);
+	if (!(eflags & EXEC_FLAG_EXPLAIN_ONLY) && nesting_utility == T_DeclareCursorStmt)
+		declare_cursor(state);
+}
+
+/* Is it one of several queries of a statement, and not the one that is sent? */
+static bool
+another_is_sent(const PlannedStmt *plan)
+{
+	const PlannedStmt *sent = NULL;
+	ListCell   *cell;
+
+	if (ActivePortal == NULL || list_length(ActivePortal->stmts) < 2)
+		return false;
+	foreach(cell, ActivePortal->stmts)
+	{
+		const PlannedStmt *other = lfirst_node(PlannedStmt, cell);
+
+		if (sent == NULL || other->canSetTag)
+			sent = other;
+	}
+	return sent != plan;
+}
+
+static const char *
+reason_to_forward(const ForwardScanState *state)
+{
+	if (forward_transaction_is_open())
+		return "transaction runs at the primary";
+	if (state->writes)
+		return "statement writes, or may write";
+	return last_read_current()->reason;
+}
+
+static TupleTableSlot *
+exec_scan(CustomScanState *node)
+{
+	ForwardScanState *state = (ForwardScanState *) node;
+	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+
+	if (state->skip || state->ended)
+		return NULL;
+	if (state->statement && !state->statement->running)
+		forget_statement(state);	/* a portion was fetched */
+	if (state->statement == NULL)
+		start(state);
+
+	if (!forward_statement_next(state->statement, slot))
+	{
+		note_end(state);
+		state->ended = true;
+		return NULL;
+	}
+
+	/* The connection must be free for others when the portion is handed out. */
+	if (state->wanted != 0 && ++state->fetched == state->wanted)
+	{
+		(void) forward_statement_next(state->statement, NULL);
+		note_end(state);
+	}
+	return slot;
+}
+
+/* Send the query, or fetch what is wanted from its cursor. */
+static void
+start(ForwardScanState *state)
+{
+	MemoryContext old;
+
+	if (state->cursor == NULL && nesting_row_limit != 0)
+		declare_cursor(state);
+
+	old = MemoryContextSwitchTo(state->statement_context);
+	state->statement = new_statement(state);
+	state->statement->columns = state->css.ss.ss_ScanTupleSlot->tts_tupleDescriptor;
+	if (state->cursor)
+		fetch(state);
+	else
+	{
+		state->statement->text = state->text;
+		state->statement->many_rows = remote_sql_many_rows(state->css.ss.ps.plan);
+		set_params(state, state->statement);
+	}
+	forward_statement_start(state->statement);
+	MemoryContextSwitchTo(old);
+}
+
+/* Make a cursor at the primary for the client's. */
+static void
+declare_cursor(ForwardScanState *state)
+{
+	static uint32 number = 0;
+	const char *name = ActivePortal->name;
+	MemoryContext old = MemoryContextSwitchTo(state->statement_context);
+
+	state->statement = new_statement(state);
+	state->cursor = MemoryContextStrdup(state->css.ss.ps.state->es_query_cxt,
+										name[0] ? quote_identifier(name) :
+										psprintf("consistency_portal_%u", number++));
+	state->statement->in_transaction = true;
+	state->statement->text.sql = psprintf("DECLARE %s NO SCROLL CURSOR FOR %s",
+										  state->cursor, state->text.sql);
+	set_params(state, state->statement);
+	forward_statement_run(state->statement);
+	MemoryContextSwitchTo(old);
+	note_end(state);
+	forget_statement(state);
+}
+
+/* Fetch as many rows as the client wants now. */
+static void
+fetch(ForwardScanState *state)
+{
+	state->wanted = nesting_row_limit;
+	state->fetched = 0;
+	state->statement->in_transaction = true;
+	if (state->wanted == 0)
+		state->statement->text.sql = psprintf("FETCH ALL FROM %s", state->cursor);
+	else
+		state->statement->text.sql = psprintf("FETCH FORWARD " UINT64_FORMAT " FROM %s",
+											  state->wanted, state->cursor);
+}
+
+static ForwardStatement *
+new_statement(ForwardScanState *state)
+{
+	ForwardStatement *statement = palloc0(sizeof(ForwardStatement));
+
+	statement->declaration = state->declaration;
+	statement->writes = state->writes;
+	return statement;
+}
+
+/* The parameters that the client gave. */
+static void
+set_params(ForwardScanState *state, ForwardStatement *statement)
+{
+	ParamListInfo given = state->css.ss.ps.state->es_param_list_info;
+
+	statement->params = forward_statement_params(given, &statement->nparams);
+}
+
+/* The primary has answered all of a statement. */
+static void
+note_end(ForwardScanState *state)
+{
+	EState	   *estate = state->css.ss.ps.state;
+
+	forward_statement_note(state->statement, state->reason);
+	if (state->node_name == NULL)
+		state->node_name = MemoryContextStrdup(estate->es_query_cxt,
+											   state->statement->route.node_name);
+	if (estate->es_plannedstmt->commandType != CMD_SELECT)
+		estate->es_processed = forward_statement_processed(state->statement);
+}
+
+static void
+forget_statement(ForwardScanState *state)
+{
+	state->statement = NULL;
+	MemoryContextReset(state->statement_context);
+}
+
+static void
+end_scan(CustomScanState *node)
+{
+	ForwardScanState *state = (ForwardScanState *) node;
+
+	if (state->statement)
+		forward_statement_end(state->statement);
+	if (state->cursor)
+		forward_transaction_queue(psprintf("CLOSE %s", state->cursor));
+}
+
+static void
+rescan(CustomScanState *node)
+{
+	ForwardScanState *state = (ForwardScanState *) node;
+
+	if (state->statement || state->cursor || state->ended)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a statement that runs at the primary can't be rewound"),
+				 errhint("Declare the cursor with SCROLL.")));
+}
+
+static void
+explain_scan(CustomScanState *node, List *ancestors, ExplainState *es)
+{
+	ForwardScanState *state = (ForwardScanState *) node;
+	const Declaration *declaration = &state->declaration;
+	Requirement requirement = requirement_of(declaration, session_context());
+	char text[	REQUIREMENT_TEXT_SIZE];
+
+	ExplainPropertyText("Level", level_name(declaration->level), es);
+	ExplainPropertyText("Policy", declaration_source_text(declaration->source,
+														  declaration->relation), es);
+	ExplainPropertyText("Requirement", requirement_text(&requirement, text), es);
+	ExplainPropertyText("Node", state->node_name ? state->node_name : "primary", es);
+	ExplainPropertyText("Reason", state->reason, es);
+	if (es->verbose)
+		ExplainPropertyText("Remote SQL", state->text.sql, es);
+}

@@ -1,0 +1,466 @@
+/*-------------------------------------------------------------------------
+ *
+ * forward_transaction.c
+ *	  The part of the client's transaction that runs at the primary.
+ *
+ * It is begun with the first statement that goes there, in the same round trip,
+ * and from then on all of the transaction runs there.  Subtransactions of the
+ * client's are savepoints over there, made when the first statement in them is
+ * sent.  The transaction is committed there before it is committed here, where
+ * there is nothing to commit; if that fails, it fails here.
+ *
+ * What the outcome of a commit was isn't known if the connection breaks while it
+ * is under way.  The client is told so, and is given a ticket by which to ask
+ * for the outcome (consistency.transaction_status).
+ *
+ * A statement that is a transaction of its own needs none of this: it is
+ * committed with its round trip.  When a client means a statement to be one
+ * shows only from what it sends next: see forward_transaction_scope().
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "libpq/libpq.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "tcop/dest.h"
+#include "tcop/tcopprot.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+#include "core/guc.h"
+#include "core/wait_event.h"
+#include "exec/client_transaction.h"
+#include "exec/forward_transaction.h"
+#include "exec/nesting.h"
+#include "exec/node_connection.h"
+#include "exec/replay_wait.h"
+#include "session/declaration.h"
+
+/* how long a rollback may take to be answered, milliseconds */
+#define ROLLBACK_LIMIT_MS 2000
+
+typedef struct ForwardTransaction
+{
+	RemoteConnection *connection;	/* NULL: nothing runs there */
+	Route		route;			/* how it came there; valid with "connection" */
+	int			levels;			/* begun there: the transaction and
+								 * subtransactions of the client's */
+	bool		running;		/* a statement is under way */
+	bool		sent_settings;	/* settings were sent within it */
+	bool		lost;			/* the connection broke */
+	List	   *queue;			/* commands to go ahead of the next statement
+								 * (char *) */
+} ForwardTransaction;
+
+static ForwardTransaction current;
+
+/* It changed catalogs, and where replay has to be for this server to know. */
+static bool changes_catalogs = false;
+static Position catalogs_changed_at;
+
+/* It is committed there: nothing may fail here any more. */
+static bool cancel_held = false;
+
+static bool client_sends_sync(void);
+static void track_transaction(XactEvent event, void *arg);
+static void track_subtransaction(SubXactEvent event, SubTransactionId subid,
+								 SubTransactionId parent, void *arg);
+static void release_resources(ResourceReleasePhase phase, bool isCommit, bool isTopLevel,
+							  void *arg);
+static void commit(void);
+static void raise_commit_failure(RemoteQuery *query);
+static bool node_is_gone(void *arg);
+static void roll_back(void);
+static void roll_back_level(int level);
+static bool run_now(const char *sql);
+static bool read_results_now(PGconn *conn, TimestampTz deadline);
+static void lose(void);
+static void forget(void);
+static void error_lost(void) pg_attribute_noreturn();
+
+/* Follow transactions. */
+void
+forward_transaction_init(void)
+{
+	RegisterXactCallback(track_transaction, NULL);
+	RegisterSubXactCallback(track_subtransaction, NULL);
+	RegisterResourceReleaseCallback(release_resources, NULL);
+}
+
+/* Does the client's transaction run at the primary from now on? */
+bool
+forward_transaction_is_open(void)
+{
+	return current.connection != NULL || current.lost || client_transaction_is_whole();
+}
+
+/*
+ * forward_transaction_scope
+ *		Is the statement that the client is running a transaction of its own?
+ *
+ * By the extended protocol a transaction ends with a Sync message.  If that has
+ * come already, nothing else will be part of it.
+ */
+ForwardScope
+forward_transaction_scope(void)
+{
+	if (forward_transaction_is_open() || IsTransactionBlock() ||
+		client_transaction_isolation() != XACT_READ_COMMITTED ||
+		(MyXactFlags & XACT_FLAGS_PIPELINING) != 0)
+		return FORWARD_IN_TRANSACTION;
+	return nesting_is_simple_query() || client_sends_sync() ? FORWARD_ALONE :
+		FORWARD_IN_TRANSACTION;
+}
+
+/* Is a Sync the next thing that the client has sent, as far as that has come? */
+static bool
+client_sends_sync(void)
+{
+	int			next;
+
+	if (whereToSendOutput != DestRemote || !pq_buffer_has_data())
+		return false;
+	pq_startmsgread();
+	next = pq_peekbyte();
+	pq_endmsgread();
+	return next == 'S';
+}
+
+/* How the transaction came to the primary; NULL: it is not there yet. */
+const Route *
+forward_transaction_route(void)
+{
+	if (current.lost)
+		error_lost();
+	return current.connection ? &current.route : NULL;
+}
+
+/*
+ * forward_transaction_begin
+ *		The transaction goes on at the primary, over this connection, which is its
+ *		own from now on.
+ */
+void
+forward_transaction_begin(const Route *route, RemoteConnection *connection)
+{
+	current.connection = connection;
+	current.route = *route;
+	current.route.node_name = MemoryContextStrdup(TopTransactionContext, route->node_name);
+	current.levels = 0;
+}
+
+/*
+ * forward_transaction_join
+ *		A statement is about to be sent as part of it.  Returns the connection, and
+ *		what has to go ahead of the statement.
+ */
+RemoteConnection *
+forward_transaction_join(List **ahead)
+{
+	*ahead = current.queue;
+	current.queue = NIL;
+	if (current.levels == 0)
+	{
+		*ahead = lappend(*ahead, client_transaction_begin_sql());
+		current.levels = 1;
+	}
+	while (current.levels < GetCurrentTransactionNestLevel())
+		*ahead = lappend(*ahead, psprintf("SAVEPOINT s%d", ++current.levels));
+	current.running = true;
+	return current.connection;
+}
+
+/* A statement of it is over, be it with an error. */
+void
+forward_transaction_leave(const RemoteQuery *query)
+{
+	current.running = false;
+	current.sent_settings |= query->sent_settings;
+	if (!query->finished)
+		lose();
+}
+
+/* Have a command go ahead of the next statement, if there is one. */
+void
+forward_transaction_queue(const char *sql)
+{
+	MemoryContext old;
+
+	if (current.connection == NULL)
+		return;
+	old = MemoryContextSwitchTo(TopTransactionContext);
+	current.queue = lappend(current.queue, pstrdup(sql));
+	MemoryContextSwitchTo(old);
+}
+
+/* What runs there changes catalogs: the next statement here must know of it. */
+void
+forward_transaction_changes_catalogs(void)
+{
+	changes_catalogs = true;
+}
+
+/*
+ * forward_transaction_committed
+ *		It, or a statement that is a transaction of its own, is committed there:
+ *		up to the end of the client's transaction nothing must fail here.
+ */
+void
+forward_transaction_committed(RemoteConnection *connection)
+{
+	Declaration declaration;
+
+	node_connection_read_token(connection);
+	if (!cancel_held)
+		HOLD_CANCEL_INTERRUPTS();
+	cancel_held = true;
+
+	declaration_of_settings(&declaration);
+	if (changes_catalogs && declaration.own_context)
+		catalogs_changed_at = connection->position;
+}
+
+/*
+ * forward_transaction_error_unknown
+ *		The connection broke while a commit was under way.
+ */
+void
+forward_transaction_error_unknown(const char *node, const char *ticket)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN),
+			 errmsg("it is not known whether the transaction was committed"),
+			 errdetail("The connection to node \"%s\" was lost while the commit was under way.", node),
+			 ticket ? errhint("When a primary is up, ask it with SELECT consistency.transaction_status('%s').", ticket) :
+			 errhint("Look at the data before you try again.")));
+}
+
+static void
+track_transaction(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+			commit();
+			break;
+		case XACT_EVENT_ABORT:
+			roll_back();
+			/* FALLTHROUGH */
+		case XACT_EVENT_COMMIT:
+			forget();
+			break;
+		default:
+			break;
+	}
+}
+
+static void
+track_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactionId parent,
+					 void *arg)
+{
+	int			level = GetCurrentTransactionNestLevel();
+
+	if (current.connection == NULL || current.levels < level)
+		return;
+	if (event == SUBXACT_EVENT_PRE_COMMIT_SUB)
+	{
+		char		sql[64];
+
+		snprintf(sql, sizeof(sql), "RELEASE SAVEPOINT s%d", level);
+		forward_transaction_queue(sql);
+		current.levels = level - 1;
+	}
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
+		roll_back_level(level);
+}
+
+/*
+ * Wait for replay to reach a change of catalogs that this transaction has made,
+ * so that the next statement is parsed against them.  Not before the locks are
+ * gone: replay may need them.  If that takes too long, it has to do without.
+ */
+static void
+release_resources(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *arg)
+{
+	Position	position = catalogs_changed_at;
+
+	if (phase != RESOURCE_RELEASE_AFTER_LOCKS || !isTopLevel || !position_is_set(position))
+		return;
+	catalogs_changed_at = POSITION_NONE;
+	(void) replay_wait(position,
+					   TimestampTzPlusMilliseconds(GetCurrentTimestamp(), guc_wait_timeout));
+}
+
+/* Commit it there, ahead of the commit here. */
+static void
+commit(void)
+{
+	RemoteQuery query = {
+		.connection = current.connection,
+		.promise = current.route.promise,
+		.guarded = true,
+		.abandon = node_is_gone,
+	};
+	RemoteQueryText text = {.sql = REMOTE_QUERY_TICKET_SQL,.commit = true};
+	RemoteRow	row;
+
+	if (current.lost)
+		error_lost();
+	if (current.connection == NULL)
+		return;
+
+	current.running = true;
+	if (remote_query_send(&query, &text, POSITION_NONE, NULL) &&
+		remote_query_next_row(&query, &row))
+	{
+		if (!PQgetisnull(row.result, 0, 0))
+			query.ticket = pstrdup(PQgetvalue(row.result, 0, 0));
+		remote_row_free(&row);
+		(void) remote_query_next_row(&query, &row);
+	}
+	if (query.error.sqlstate != 0)
+		raise_commit_failure(&query);
+
+	current.connection = NULL;
+	forward_transaction_committed(query.connection);
+	connection_release(query.connection, true);
+}
+
+/* The commit failed, or nobody knows. */
+static void
+raise_commit_failure(RemoteQuery *query)
+{
+	bool		known = query->error.from_server && !query->error.fatal;
+
+	if (known)
+		remote_query_recover(query);
+	current.connection = NULL;
+	remote_settings_forget(query->connection);
+	connection_release(query->connection, query->finished);
+	if (!known && query->sent)
+		forward_transaction_error_unknown(current.route.node_name, query->ticket);
+	remote_error_raise_own(&query->error, NULL, 0);
+}
+
+/* Has the monitor lost the node while we wait for it? */
+static bool
+node_is_gone(void *arg)
+{
+	return node_state_is_down(current.route.node.slot, current.route.node.generation);
+}
+
+/* Roll it back there; by closing the connection, if there is no other way. */
+static void
+roll_back(void)
+{
+	RemoteConnection *connection = current.connection;
+	bool		done;
+
+	if (connection == NULL)
+		return;
+	if (current.running)
+		done = false;
+	else if (current.levels == 0)
+		done = PQtransactionStatus(connection->conn) == PQTRANS_IDLE;
+	else
+		done = run_now("ROLLBACK");
+	if (done)
+		node_connection_read_token(connection);
+	if (current.sent_settings)
+		remote_settings_forget(connection);
+	connection_release(connection, done);
+}
+
+/* Roll a subtransaction back there. */
+static void
+roll_back_level(int level)
+{
+	char		sql[128];
+
+	snprintf(sql, sizeof(sql), "ROLLBACK TO SAVEPOINT s%d; RELEASE SAVEPOINT s%d", level, level);
+	current.queue = NIL;
+	if (current.sent_settings)
+		remote_settings_forget(current.connection);
+	if (current.running || !run_now(sql))
+		lose();
+	current.levels = level - 1;
+}
+
+/*
+ * Run a command over the transaction's connection, while a transaction or
+ * subtransaction is being aborted: no error may be raised.
+ */
+static bool
+run_now(const char *sql)
+{
+	PGconn	   *conn = current.connection->conn;
+
+	return PQexitPipelineMode(conn) && PQsendQuery(conn, sql) &&
+		read_results_now(conn,
+						 TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ROLLBACK_LIMIT_MS));
+}
+
+/* Read results up to their end; false if there is an error, or none in time. */
+static bool
+read_results_now(PGconn *conn, TimestampTz deadline)
+{
+	bool		ok = true;
+
+	for (;;)
+	{
+		PGresult   *result;
+
+		while (PQflush(conn) > 0 || PQisBusy(conn))
+		{
+			long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+
+			if (left <= 0)
+				return false;
+			(void) WaitLatchOrSocket(MyLatch, WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+									 PQsocket(conn), left, wait_event_remote());
+			if (!PQconsumeInput(conn))
+				return false;
+		}
+		result = PQgetResult(conn);
+		if (result == NULL)
+			return ok && PQstatus(conn) == CONNECTION_OK;
+		ok &= PQresultStatus(result) == PGRES_COMMAND_OK;
+		PQclear(result);
+	}
+}
+
+/* The connection broke, and with it all that was done there. */
+static void
+lose(void)
+{
+	if (current.connection)
+		connection_release(current.connection, false);
+	current.connection = NULL;
+	current.lost = true;
+}
+
+/* The client's transaction is over. */
+static void
+forget(void)
+{
+	memset(&current, 0, sizeof(current));
+	changes_catalogs = false;
+	client_transaction_forget();
+	if (cancel_held && QueryCancelHoldoffCount > 0)
+		RESUME_CANCEL_INTERRUPTS();
+	cancel_held = false;
+}
+
+static void
+error_lost(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CONNECTION_FAILURE),
+			 errmsg("the part of this transaction that ran at the primary is lost"),
+			 errdetail("The connection to the primary broke."),
+			 errhint("Roll the transaction back, and try it again.")));
+}

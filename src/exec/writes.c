@@ -1,0 +1,148 @@
+/*-------------------------------------------------------------------------
+ *
+ * writes.c
+ *	  Does a query need the primary, whatever its consistency level is?
+ *
+ * It does if it changes rows or locks them, reads what a replica doesn't have
+ * (unlogged tables), or calls a function that may write.  That is told from the
+ * rewritten query, with views and row security policies in it.
+ *
+ * Of functions, a volatile one that is written in SQL or a procedural language
+ * may do anything.  One in C writes no rows as a rule; those of extensions that
+ * are volatile mostly tell about the server that they run at, as
+ * pg_stat_statements does.  Of PostgreSQL's own, those that need the primary are
+ * listed here.  A function that is labelled stable can't write: PostgreSQL sees
+ * to that.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/transam.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_proc.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "exec/writes.h"
+
+static bool writes_walker(Node *node, void *context);
+static bool reads_unlogged(const Query *query);
+static bool function_writes(Oid function, void *context);
+static bool own_function_writes(Oid function);
+
+/* Does a query, as it is after rewriting, need the primary? */
+bool
+writes_query(Query *query)
+{
+	return writes_walker((Node *) query, NULL);
+}
+
+static bool
+writes_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		Query	   *query = (Query *) node;
+
+		return (query->commandType != CMD_SELECT && query->commandType != CMD_UTILITY) ||
+			query->rowMarks != NIL || reads_unlogged(query) ||
+			query_tree_walker(query, writes_walker, context, 0);
+	}
+	return IsA(node, NextValueExpr) || check_functions_in_node(node, function_writes, NULL) ||
+		expression_tree_walker(node, writes_walker, context);
+}
+
+static bool
+reads_unlogged(const Query *query)
+{
+	ListCell   *cell;
+
+	foreach(cell, query->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
+
+		if (rte->rtekind == RTE_RELATION && rte->relkind != RELKIND_VIEW &&
+			get_rel_persistence(rte->relid) == RELPERSISTENCE_UNLOGGED)
+			return true;
+	}
+	return false;
+}
+
+static bool
+function_writes(Oid function, void *context)
+{
+	HeapTuple	tuple;
+	Form_pg_proc form;
+	bool		writes;
+
+	if (function < FirstGenbkiObjectId)
+		return own_function_writes(function);
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	form = (Form_pg_proc) GETSTRUCT(tuple);
+	writes = form->provolatile == PROVOLATILE_VOLATILE &&
+		form->prolang != INTERNALlanguageId && form->prolang != ClanguageId;
+	ReleaseSysCache(tuple);
+	return writes;
+}
+
+/*
+ * Does one of PostgreSQL's own functions need the primary?  Advisory locks mean
+ * something only where all who want them meet, and what a sequence or a large
+ * object is like to the session, only where it changes them.
+ */
+static bool
+own_function_writes(Oid function)
+{
+	switch (function)
+	{
+		case F_NEXTVAL:
+		case F_CURRVAL:
+		case F_LASTVAL:
+		case F_SETVAL_REGCLASS_INT8:
+		case F_SETVAL_REGCLASS_INT8_BOOL:
+		case F_TXID_CURRENT:
+		case F_TXID_STATUS:
+		case F_PG_CURRENT_XACT_ID:
+		case F_PG_XACT_STATUS:
+		case F_PG_NOTIFY:
+		case F_LO_CREATE:
+		case F_LO_CREAT:
+		case F_LO_FROM_BYTEA:
+		case F_LO_OPEN:
+		case F_LO_PUT:
+		case F_LO_UNLINK:
+		case F_PG_ADVISORY_LOCK_INT8:
+		case F_PG_ADVISORY_LOCK_INT4_INT4:
+		case F_PG_ADVISORY_LOCK_SHARED_INT8:
+		case F_PG_ADVISORY_LOCK_SHARED_INT4_INT4:
+		case F_PG_ADVISORY_UNLOCK_INT8:
+		case F_PG_ADVISORY_UNLOCK_INT4_INT4:
+		case F_PG_ADVISORY_UNLOCK_SHARED_INT8:
+		case F_PG_ADVISORY_UNLOCK_SHARED_INT4_INT4:
+		case F_PG_ADVISORY_UNLOCK_ALL:
+		case F_PG_ADVISORY_XACT_LOCK_INT8:
+		case F_PG_ADVISORY_XACT_LOCK_INT4_INT4:
+		case F_PG_ADVISORY_XACT_LOCK_SHARED_INT8:
+		case F_PG_ADVISORY_XACT_LOCK_SHARED_INT4_INT4:
+		case F_PG_TRY_ADVISORY_LOCK_INT8:
+		case F_PG_TRY_ADVISORY_LOCK_INT4_INT4:
+		case F_PG_TRY_ADVISORY_LOCK_SHARED_INT8:
+		case F_PG_TRY_ADVISORY_LOCK_SHARED_INT4_INT4:
+		case F_PG_TRY_ADVISORY_XACT_LOCK_INT8:
+		case F_PG_TRY_ADVISORY_XACT_LOCK_INT4_INT4:
+		case F_PG_TRY_ADVISORY_XACT_LOCK_SHARED_INT8:
+		case F_PG_TRY_ADVISORY_XACT_LOCK_SHARED_INT4_INT4:
+			return true;
+		default:
+			return false;
+	}
+}
