@@ -59,10 +59,12 @@ static bool active_snapshot_is_older = false;
 static ExecutorStart_hook_type prev_ExecutorStart = NULL;
 static ExecutorRun_hook_type prev_ExecutorRun = NULL;
 static ExecutorFinish_hook_type prev_ExecutorFinish = NULL;
+static ExecutorEnd_hook_type prev_ExecutorEnd = NULL;
 
 static void consistency_ExecutorStart(QueryDesc *queryDesc, int eflags);
 static void consistency_ExecutorRun(EXECUTOR_RUN_ARGS_DECL);
 static void consistency_ExecutorFinish(QueryDesc *queryDesc);
+static void consistency_ExecutorEnd(QueryDesc *queryDesc);
 static bool serves_clients(void);
 static void enforce_statement(QueryDesc *queryDesc);
 static void enforce_nested(QueryDesc *queryDesc, int eflags);
@@ -92,6 +94,8 @@ enforce_init(void)
 	ExecutorRun_hook = consistency_ExecutorRun;
 	prev_ExecutorFinish = ExecutorFinish_hook;
 	ExecutorFinish_hook = consistency_ExecutorFinish;
+	prev_ExecutorEnd = ExecutorEnd_hook;
+	ExecutorEnd_hook = consistency_ExecutorEnd;
 }
 
 static void
@@ -106,6 +110,9 @@ consistency_ExecutorStart(QueryDesc *queryDesc, int eflags)
 		else
 			enforce_statement(queryDesc);
 	}
+
+	if (nesting_depth == 0 && !forward_plan_is(queryDesc->plannedstmt))
+		nesting_executions++;
 
 	/* Partition pruning runs functions already. */
 	nesting_depth++;
@@ -173,6 +180,17 @@ consistency_ExecutorFinish(QueryDesc *queryDesc)
 		nesting_depth--;
 	}
 	PG_END_TRY();
+}
+
+static void
+consistency_ExecutorEnd(QueryDesc *queryDesc)
+{
+	if (nesting_depth == 0 && nesting_executions > 0 && !forward_plan_is(queryDesc->plannedstmt))
+		nesting_executions--;
+	if (prev_ExecutorEnd)
+		prev_ExecutorEnd(queryDesc);
+	else
+		standard_ExecutorEnd(queryDesc);
 }
 
 /*

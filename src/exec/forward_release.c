@@ -23,6 +23,7 @@
 #include "utils/snapmgr.h"
 
 #include "exec/forward_release.h"
+#include "exec/nesting.h"
 
 static void release_hold_snapshot(ForwardRelease *given);
 static void release_locks(void);
@@ -104,7 +105,7 @@ release_locks(void)
 {
 	ResourceOwner owner = CurrentResourceOwner;
 
-	if (!ThereAreNoReadyPortals())
+	if (nesting_executions > 0)
 		return;
 	for (; CurrentResourceOwner != NULL;
 		 CurrentResourceOwner = ResourceOwnerGetParent(CurrentResourceOwner))

@@ -40,10 +40,11 @@
 #define CONNECT_NAP 50000
 
 static void prepare(ForwardStatement *statement);
+static void begin(ForwardStatement *statement);
 static RemoteConnection *connect_to_primary(ForwardStatement *statement);
 static bool worth_another_attempt(const RemoteError *error);
 static void error_unreachable(const ForwardStatement *statement, const RemoteError *error) pg_attribute_noreturn();
-static void settle_settings(ForwardStatement *statement, RemoteConnection *connection);
+static void settle_settings(ForwardStatement *statement);
 static void send(ForwardStatement *statement, const RemoteQueryText *text);
 static void check_columns(ForwardStatement *statement);
 static bool node_is_gone(void *arg);
@@ -80,12 +81,8 @@ forward_statement_start(ForwardStatement *statement)
 	RemoteQueryText text = {0};
 	List	   *ahead;
 
-	statement->query.connection = forward_statement_connect(statement, &ahead);
 	text.		sql = pg_server_to_client(statement->text.sql, strlen(statement->text.sql));
 	text.		text_is_exact = true;
-	text.		ahead = ahead;
-	text.		ticket = statement->alone && statement->writes && !statement->bare;
-	text.		many_rows = statement->many_rows && statement->alone && !statement->writes;
 
 	if (statement->columns)
 	{
@@ -93,6 +90,12 @@ forward_statement_start(ForwardStatement *statement)
 		remote_row_format(statement->reader, &text);
 	}
 	remote_row_params(statement->params, statement->nparams, &text);
+
+	(void) forward_statement_connect(statement, &ahead);
+	text.		ahead = ahead;
+	text.		ticket = statement->alone && statement->writes && !statement->bare;
+	text.		many_rows = statement->many_rows && statement->alone && !statement->writes;
+
 	send(statement, &text);
 }
 
@@ -105,10 +108,8 @@ RemoteConnection *
 forward_statement_connect(ForwardStatement *statement, List **ahead)
 {
 	const Route *open = forward_transaction_route();
-	RemoteConnection *connection = NULL;
 
 	prepare(statement);
-	*ahead = NIL;
 	if (open)
 	{
 		statement->route.node = open->node;
@@ -116,28 +117,34 @@ forward_statement_connect(ForwardStatement *statement, List **ahead)
 	}
 	else
 	{
-		connection = connect_to_primary(statement);
+		statement->query.connection = connect_to_primary(statement);
 		if (!statement->alone)
-			forward_transaction_begin(&statement->route, connection);
-		if (statement->bare || client_transaction_isolation() != XACT_READ_COMMITTED)
-			settle_settings(statement, connection);
+			forward_transaction_begin(&statement->route, statement->query.connection);
 	}
 	if (!statement->alone)
-		connection = forward_transaction_join(ahead);
+		statement->query.connection = forward_transaction_enter();
+	begin(statement);
+	if (!open && (statement->bare || client_transaction_isolation() != XACT_READ_COMMITTED))
+		settle_settings(statement);
+	*ahead = statement->alone ? NIL : forward_transaction_commands();
+	return statement->query.connection;
+}
 
-	statement->query.connection = connection;
+/* It counts as under way. */
+static void
+begin(ForwardStatement *statement)
+{
 	statement->query.promise = statement->route.promise;
 	statement->query.guarded = statement->writes || !statement->alone;
 	statement->query.abandon = node_is_gone;
 	statement->query.abandon_arg = statement;
-	connection->stale_answer = false;
+	statement->query.connection->stale_answer = false;
 	node_state_begin_statement(statement->route.node.slot, statement->route.node.generation);
 
 	statement->running = true;
 	statement->on_reset.func = give_up;
 	statement->on_reset.arg = statement;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &statement->on_reset);
-	return connection;
 }
 
 /* What it is promised, and which transaction it belongs to. */
@@ -225,22 +232,19 @@ error_unreachable(const ForwardStatement *statement, const RemoteError *error)
  * which must not be that of the settings.
  */
 static void
-settle_settings(ForwardStatement *statement, RemoteConnection *connection)
+settle_settings(ForwardStatement *statement)
 {
-	ForwardStatement first = *statement;
+	RemoteQuery query = statement->query;
 	RemoteQueryText text = {.sql = "SELECT",.text_is_exact = true};
 
-	if (connection->pooled)
+	if (query.connection->pooled)
 		return;
-	first.query.connection = connection;
-	first.query.promise = first.route.promise;
-	first.query.abandon = node_is_gone;
-	first.query.abandon_arg = &first;
-	send(&first, &text);
-	if (remote_query_next_row(&first.query, &first.row))
-		elog(ERROR, "unexpected row");
-	if (first.query.error.sqlstate != 0)
-		forward_statement_fail(&first);
+	send(statement, &text);
+	while (remote_query_next_row(&statement->query, &statement->row))
+		remote_row_free(&statement->row);
+	if (statement->query.error.sqlstate != 0)
+		forward_statement_fail(statement);
+	statement->query = query;
 }
 
 /* Send it, behind what the node must know. */

@@ -153,25 +153,32 @@ forward_transaction_begin(const Route *route, RemoteConnection *connection)
 	current.levels = 0;
 }
 
-/*
- * forward_transaction_join
- *		A statement is about to be sent as part of it.  Returns the connection, and
- *		what has to go ahead of the statement.
- */
+/* A statement is about to be sent as part of it, over this connection. */
 RemoteConnection *
-forward_transaction_join(List **ahead)
+forward_transaction_enter(void)
 {
-	*ahead = current.queue;
+	current.running = true;
+	return current.connection;
+}
+
+/*
+ * forward_transaction_commands
+ *		What has to go ahead of the statement that was entered (char *).
+ */
+List *
+forward_transaction_commands(void)
+{
+	List	   *commands = current.queue;
+
 	current.queue = NIL;
 	if (current.levels == 0)
 	{
-		*ahead = lappend(*ahead, client_transaction_begin_sql());
+		commands = lappend(commands, client_transaction_begin_sql());
 		current.levels = 1;
 	}
 	while (current.levels < GetCurrentTransactionNestLevel())
-		*ahead = lappend(*ahead, psprintf("SAVEPOINT s%d", ++current.levels));
-	current.running = true;
-	return current.connection;
+		commands = lappend(commands, psprintf("SAVEPOINT s%d", ++current.levels));
+	return commands;
 }
 
 /* A statement of it is over, be it with an error. */
@@ -449,6 +456,7 @@ forget(void)
 {
 	memset(&current, 0, sizeof(current));
 	changes_catalogs = false;
+	nesting_executions = 0;
 	client_transaction_forget();
 	if (cancel_held && QueryCancelHoldoffCount > 0)
 		RESUME_CANCEL_INTERRUPTS();

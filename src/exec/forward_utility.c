@@ -126,9 +126,10 @@ place_of(Node *statement, const Declaration *declaration)
 			return client_transaction_is_whole() &&
 				strcmp(((VariableShowStmt *) statement)->name, "transaction_isolation") == 0 ?
 				PLACE_PRIMARY : PLACE_HERE;
-		case T_ConstraintsSetStmt:
 		case T_LockStmt:
-			/* PostgreSQL says what is wrong with it outside a transaction. */
+			return PLACE_PRIMARY;
+		case T_ConstraintsSetStmt:
+			/* Outside a transaction PostgreSQL says what is wrong with it. */
 			return IsTransactionBlock() ? PLACE_PRIMARY : PLACE_HERE;
 		case T_CallStmt:
 			return is_own_procedure((CallStmt *) statement) ? PLACE_HERE : PLACE_PRIMARY;

@@ -13,6 +13,7 @@
 #include "exec/nesting.h"
 
 int			nesting_depth = 0;
+int			nesting_executions = 0;
 uint64		nesting_row_limit = 0;
 NodeTag		nesting_utility = T_Invalid;
 bool		nesting_explains = false;

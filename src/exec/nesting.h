@@ -17,6 +17,12 @@
 extern int	nesting_depth;
 
 /*
+ * Queries of the client whose plans are open here, cursors among them; it may be
+ * too many after one failed, up to the end of the transaction
+ */
+extern int	nesting_executions;
+
+/*
  * How many rows the client's statement was run for this time, 0 for all: a
  * cursor or a portal of the extended protocol may be run in portions.
  */
