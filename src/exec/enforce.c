@@ -106,7 +106,10 @@ consistency_ExecutorStart(QueryDesc *queryDesc, int eflags)
 		if (nesting_depth > 0)
 			enforce_nested(queryDesc, eflags);
 		else if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
+		{
 			declare(queryDesc, &current);
+			forward_explained(queryDesc, current.leader);
+		}
 		else
 			enforce_statement(queryDesc);
 	}
@@ -211,7 +214,7 @@ declare(const QueryDesc *queryDesc, Declaration *declaration)
 	int			location = plan->stmt_location;
 	int			length = plan->stmt_len;
 
-	nesting_locate(queryDesc->sourceText, &location, &length);
+	nesting_locate(queryDesc->sourceText, false, &location, &length);
 	declaration_of_statement(declaration, nesting_depth > 0 ? NULL : queryDesc->sourceText,
 							 location, length, plan->relationOids);
 }

@@ -43,17 +43,24 @@ static PlannedStmt *plan_text(const QueryDesc *queryDesc, const char *text);
 bool
 forward_is_possible(void)
 {
-	return RecoveryInProgress() && guc_write_forwarding && guc_routing != ROUTING_OFF &&
+	return RecoveryInProgress() && guc_routing != ROUTING_OFF &&
 		!am_walsender && !planning_for_here && extension_is_created() &&
 		(node_state_primary_declared() || node_catalog_servers() != NIL);
 }
 
-/* And may they write, by the client's own will? */
+/* Those that write, too? */
+bool
+forward_takes_writes(void)
+{
+	return guc_write_forwarding && forward_is_possible();
+}
+
+/* And may the transaction write, by the client's own will? */
 bool
 forward_may_write(void)
 {
 	return (forward_transaction_is_open() || !client_transaction_read_only()) &&
-		forward_is_possible();
+		forward_takes_writes();
 }
 
 /* Is a query that is being planned to run at the primary? */
@@ -88,6 +95,15 @@ forward_execution(QueryDesc *queryDesc)
 	return true;
 }
 
+/* The same for one that is only to be explained; see enforce.c for the rest. */
+void
+forward_explained(QueryDesc *queryDesc, bool leader)
+{
+	if (RecoveryInProgress() && !forward_plan_is(queryDesc->plannedstmt) &&
+		(leader || forward_transaction_is_open()) && forward_is_possible())
+		forward_read(queryDesc);
+}
+
 /* Have a query that could be executed here run at the primary. */
 void
 forward_read(QueryDesc *queryDesc)
@@ -109,7 +125,7 @@ plan_for_here(const QueryDesc *queryDesc)
 	int			length = old->stmt_len;
 	PlannedStmt *plan;
 
-	nesting_locate(queryDesc->sourceText, &location, &length);
+	nesting_locate(queryDesc->sourceText, false, &location, &length);
 	planning_for_here = true;
 	PG_TRY();
 	{

@@ -111,7 +111,7 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	int			location = plan->stmt_location;
 	int			length = plan->stmt_len;
 
-	nesting_locate(estate->es_sourceText, &location, &length);
+	nesting_locate(estate->es_sourceText, true, &location, &length);
 	state->text = forward_text_of_query(estate->es_sourceText, location, length);
 	state->declaration = *enforce_declaration();
 	state->statement_context = AllocSetContextCreate(estate->es_query_cxt,
@@ -149,6 +149,8 @@ reason_to_forward(const ForwardScanState *state)
 		return "transaction runs at the primary";
 	if (state->writes)
 		return "statement writes, or may write";
+	if (state->declaration.leader)
+		return "level is served by the primary only";
 	return last_read_current()->reason;
 }
 

@@ -55,12 +55,12 @@ nesting_begin_utility(NodeTag utility, const char *text, const char *prepared,
  *		Given what the query's own plan says.
  *
  * The query in a DECLARE CURSOR or an EXPLAIN doesn't know; but the statement
- * does.  What EXECUTE runs has a text of its own.
+ * does.  What EXECUTE runs has a text of its own.  "executing": as below.
  */
 void
-nesting_locate(const char *text, int *location, int *length)
+nesting_locate(const char *text, bool executing, int *location, int *length)
 {
-	if (nesting_depth > 0 || text == NULL || utility_text == NULL ||
+	if (nesting_depth > (executing ? 1 : 0) || text == NULL || utility_text == NULL ||
 		(nesting_utility != T_DeclareCursorStmt && nesting_utility != T_ExplainStmt &&
 		 nesting_utility != T_CreateTableAsStmt) ||
 		strcmp(text, utility_text) != 0)

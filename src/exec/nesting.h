@@ -42,7 +42,7 @@ extern bool nesting_planning;
 
 extern NodeTag nesting_begin_utility(NodeTag utility, const char *text, const char *prepared,
 									 int location, int length);
-extern void nesting_locate(const char *text, int *location, int *length);
+extern void nesting_locate(const char *text, bool executing, int *location, int *length);
 extern bool nesting_is_clients(const char *text);
 extern bool nesting_may_leave(bool executing);
 extern bool nesting_is_simple_query(void);

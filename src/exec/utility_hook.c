@@ -138,7 +138,7 @@ adapt_transaction(PlannedStmt *pstmt)
 		client_transaction_chain();
 	if (!begins && !(IsA(statement, VariableSetStmt) && sets_transaction((VariableSetStmt *) statement)))
 		return pstmt;
-	if (!IsTransactionState() || !forward_is_possible())
+	if (!IsTransactionState() || !forward_takes_writes())
 		return pstmt;
 	adapted = makeNode(PlannedStmt);
 	memcpy(adapted, pstmt, sizeof(PlannedStmt));
@@ -247,7 +247,7 @@ after_utility(Node *statement)
 
 		if (kind == TRANS_STMT_BEGIN || kind == TRANS_STMT_START)
 		{
-			if (RecoveryInProgress() && forward_is_possible())
+			if (RecoveryInProgress() && forward_takes_writes())
 				client_transaction_settle();
 			ahead_of_first_snapshot();
 		}
@@ -256,7 +256,7 @@ after_utility(Node *statement)
 	{
 		VariableSetStmt *set = (VariableSetStmt *) statement;
 
-		if (sets_transaction(set) && RecoveryInProgress() && forward_is_possible())
+		if (sets_transaction(set) && RecoveryInProgress() && forward_takes_writes())
 			client_transaction_settle();
 		if (set->kind == VAR_RESET_ALL)
 			session_reset();

@@ -40,6 +40,7 @@ sub reader
 	my ($name, $token, %arg) = @_;
 	my $session = $cluster->connect($name);
 	$session->do("SET consistency.on_timeout = 'error'");
+	$session->do('SET consistency.write_forwarding = off');	# nothing leaves this server
 	$session->do("SET consistency.wait_timeout = '$arg{timeout}'") if $arg{timeout};
 	$session->do("SET consistency = '$arg{level}'") if $arg{level};
 	$session->do("SET consistency.token = '$token'") if $token;

@@ -37,6 +37,7 @@ sub reader
 	my ($level, %arg) = @_;
 	my $session = $cluster->connect('still', %arg);
 	$session->do("SET consistency.on_timeout = 'error'");
+	$session->do("SET consistency.write_forwarding = off");	# functions that may write stay
 	$session->do("SET consistency.wait_timeout = '50ms'");
 	$session->do("SET consistency = '$level'") if $level;
 	$arg{before}->($session) if $arg{before};

@@ -256,7 +256,7 @@ $cluster->wait_replayed;
 
 {
 	my $session = bounded('near', max_staleness => '500ms', wait_timeout => '5s');
-	my $begin = 'BEGIN ISOLATION LEVEL REPEATABLE READ';
+	my $begin = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY';
 
 	$session->do($begin);
 	usleep(1_000_000);
