@@ -23,6 +23,8 @@ SELECT bag_eq(
               ('foreign-data wrapper consistency'),
               ('function consistency.fdw_validator(text[],oid)'),
               ('function consistency.token()'),
+              ('function consistency.transaction_status(text)'),
+              ('function consistency.transaction_ticket()'),
               ('function consistency.wait_for(text,interval)'),
               ('function consistency.last_read()'),
               ('function consistency.set_policy(regclass,text,text,interval,bigint,text)'),

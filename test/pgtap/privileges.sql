@@ -29,7 +29,8 @@ SELECT bag_eq(
         WHERE p.pronamespace = 'consistency'::regnamespace
           AND has_function_privilege('tap_nobody', p.oid, 'EXECUTE') $$,
     $$ VALUES ('token'), ('last_read'), ('wait_for'), ('node_status'),
-              ('set_policy'), ('drop_policy'), ('policy_fields') $$,
+              ('set_policy'), ('drop_policy'), ('policy_fields'),
+              ('transaction_status'), ('transaction_ticket') $$,
     'functions of PUBLIC');
 SELECT is_empty(
     $$ SELECT c.oid::regclass FROM pg_class c

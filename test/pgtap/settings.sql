@@ -26,7 +26,8 @@ SELECT bag_eq(
               ('consistency.routing', 'enum', 'user'),
               ('consistency.staleness_ceiling', 'integer', 'superuser'),
               ('consistency.token', 'string', 'user'),
-              ('consistency.wait_timeout', 'integer', 'user') $$,
+              ('consistency.wait_timeout', 'integer', 'user'),
+              ('consistency.write_forwarding', 'bool', 'user') $$,
     'names, types and contexts');
 SELECT is(enumvals, ARRAY['linearizable', 'sequential', 'causal', 'bounded', 'session', 'eventual', 'weak'],
           'levels that psql completes') FROM pg_settings WHERE name = 'consistency';
@@ -51,7 +52,8 @@ SELECT bag_eq(
               ('consistency.routing', 'auto'),
               ('consistency.staleness_ceiling', '-1'),
               ('consistency.token', ''),
-              ('consistency.wait_timeout', '10000') $$,
+              ('consistency.wait_timeout', '10000'),
+              ('consistency.write_forwarding', 'on') $$,
     'defaults');
 SELECT bag_eq(
     $$ SELECT name, min_val, unit FROM pg_settings
