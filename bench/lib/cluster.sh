@@ -95,15 +95,15 @@ declare_nodes()
         echo "CREATE EXTENSION consistency;"
         for node in "$@"; do
             cat <<-EOF
-		CREATE SERVER $node FOREIGN DATA WRAPPER consistency
+		CREATE SERVER "$node" FOREIGN DATA WRAPPER consistency
 		  OPTIONS (host '127.0.0.1', port '$(port "$node")', dbname 'bench');
-		GRANT USAGE ON FOREIGN SERVER $node TO app;
-		CREATE USER MAPPING FOR app SERVER $node OPTIONS (user 'app', password '$app_password');
+		GRANT USAGE ON FOREIGN SERVER "$node" TO app;
+		CREATE USER MAPPING FOR app SERVER "$node" OPTIONS (user 'app', password '$app_password');
 		EOF
         done
     } | as_admin "$primary" psql -q
     for node in "$@"; do
-        wait_for_replay "$primary" "$node"
+        [ "$node" = "$primary" ] || wait_for_replay "$primary" "$node"
     done
     poll "routed read at $primary" reads_are_routed "$primary"
 }
