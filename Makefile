@@ -61,6 +61,7 @@ OBJS = \
 	src/exec/meet.o \
 	src/exec/meet_failure.o \
 	src/exec/replay_wait.o \
+	src/exec/replay_pace.o \
 	src/exec/writes.o \
 	src/exec/forward.o \
 	src/exec/forward_plan.o \

@@ -46,6 +46,7 @@ static int	waited_in_vain_ms;	/* for how long */
 
 static bool meet_for_portal(const Declaration *declaration, const Requirement *requirement,
 							MeetFailure *failure);
+static bool may_give_up(const Declaration *declaration);
 static void note_wait(TimestampTz start, MeetFailure failure, const Requirement *requirement);
 static bool give_portal_snapshots_back(PortalSnapshots *given);
 static void take_portal_snapshots(const PortalSnapshots *given, Snapshot snapshot);
@@ -56,9 +57,11 @@ PG_FUNCTION_INFO_V1(consistency_wait_for);
  * ahead_of_utility
  *		Meet the requirement ahead of a utility statement with a query in it,
  *		whose portal holds a snapshot for the time of the execution.
+ *
+ * "may_leave": that query may run at the primary instead.
  */
 void
-ahead_of_utility(const char *text, int location, int length)
+ahead_of_utility(const char *text, int location, int length, bool may_leave)
 {
 	Declaration declaration;
 	Requirement requirement;
@@ -66,6 +69,7 @@ ahead_of_utility(const char *text, int location, int length)
 
 	declaration_of_statement(&declaration, text, location, length, NIL);
 	requirement = requirement_of(&declaration, session_context());
+	requirement.may_give_up = may_leave && may_give_up(&declaration);
 	if (meet_is_pending(&requirement))
 		(void) meet_for_portal(&declaration, &requirement, &failure);
 }
@@ -146,6 +150,7 @@ ahead_after_import(void)
 	declaration_of_settings(&declaration);
 	requirement = requirement_of(&declaration, session_context());
 	requirement.max_staleness_ms = requirement.max_lag = -1;
+	requirement.may_give_up = may_give_up(&declaration);
 	if (!RecoveryInProgress() ||
 		!(position_is_set(requirement.position_here) || position_is_set(requirement.older_here)) ||
 		requirement.leader || ActiveSnapshotSet() || meet_snapshot_is_fixed())
@@ -220,11 +225,20 @@ meet_for_portal(const Declaration *declaration, const Requirement *requirement,
 	return true;
 }
 
+/* Is it better to have a query run at the primary than to wait without hope? */
+static bool
+may_give_up(const Declaration *declaration)
+{
+	return declaration->on_timeout == ON_TIMEOUT_PRIMARY && guc_routing != ROUTING_OFF &&
+		!IsolationUsesXactSnapshot();
+}
+
+/* A wait that was given up is left to the query's start, which does the same. */
 static void
 note_wait(TimestampTz start, MeetFailure failure, const Requirement *requirement)
 {
 	done.waited_us = GetCurrentTimestamp() - start;
-	done.in_vain = failure != MEET_OK;
+	done.in_vain = failure != MEET_OK && failure != MEET_GIVEN_UP;
 	done.leader_confirmed = failure == MEET_OK && requirement->leader;
 }
 

@@ -21,7 +21,7 @@ typedef struct AheadWait
 	bool		leader_confirmed;	/* this server was the primary */
 } AheadWait;
 
-extern void ahead_of_utility(const char *text, int location, int length);
+extern void ahead_of_utility(const char *text, int location, int length, bool may_leave);
 extern void ahead_of_copy(const char *text, int location, int length, Oid relation);
 extern void ahead_of_first_snapshot(void);
 extern void ahead_after_import(void);

@@ -43,6 +43,7 @@
 #include "exec/forward_release.h"
 #include "exec/meet.h"
 #include "exec/nesting.h"
+#include "exec/replay_wait.h"
 #include "exec/routed_plan.h"
 #include "node/node_state.h"
 #include "stats/last_read.h"
@@ -69,6 +70,8 @@ static bool serves_clients(void);
 static void enforce_statement(QueryDesc *queryDesc);
 static void enforce_nested(QueryDesc *queryDesc, int eflags);
 static Requirement note_promise(void);
+static MeetFailure meet_for_statement(QueryDesc *queryDesc, Requirement *requirement,
+									  TimestampTz deadline, bool may_give_up);
 static bool demands_more(const QueryDesc *queryDesc, Requirement *requirement);
 static void declare(const QueryDesc *queryDesc, Declaration *declaration);
 static bool reads_no_data(const PlannedStmt *plan);
@@ -82,6 +85,7 @@ static MeetFailure replace_active_snapshot(QueryDesc *queryDesc, const Requireme
 										   TimestampTz deadline);
 static MeetFailure replace_query_snapshot(QueryDesc *queryDesc, const Requirement *requirement,
 										  TimestampTz deadline);
+static bool may_go_to_primary(const QueryDesc *queryDesc);
 static bool go_to_primary(QueryDesc *queryDesc, MeetFailure failure, const Requirement *requirement);
 
 /* Install the executor hooks. */
@@ -255,15 +259,18 @@ enforce_statement(QueryDesc *queryDesc)
 		TimestampTz start = GetCurrentTimestamp();
 		TimestampTz deadline = ahead.in_vain ? start :
 		ahead_deadline(&requirement, current.wait_timeout_ms);
-		MeetFailure failure;
+		MeetFailure failure = meet_for_statement(queryDesc, &requirement, deadline,
+												 may_go_to_primary(queryDesc));
 
-		do
-			failure = meet_for_query(queryDesc, &requirement, deadline);
-		while (failure == MEET_OK && demands_more(queryDesc, &requirement));
-
-		last_read->waited_us += GetCurrentTimestamp() - start;
+		last_read->waited_us = ahead.waited_us + GetCurrentTimestamp() - start;
 		if (failure != MEET_OK && go_to_primary(queryDesc, failure, &requirement))
 			return;
+		if (failure == MEET_GIVEN_UP)
+		{
+			/* It can't leave, and has to be waited for after all. */
+			failure = meet_for_statement(queryDesc, &requirement, deadline, false);
+			last_read->waited_us = ahead.waited_us + GetCurrentTimestamp() - start;
+		}
 		meet_failure_handle(failure, &current, &requirement);
 	}
 	if (last_read->waited_us >= LAST_READ_WAITED_US && strcmp(last_read->place, "local") == 0)
@@ -284,6 +291,24 @@ note_promise(void)
 
 	last_read_promise(&current, &requirement);
 	return requirement;
+}
+
+/*
+ * meet_for_statement
+ *		Meet the requirement of a statement, and what it turns out to be meanwhile.
+ */
+static MeetFailure
+meet_for_statement(QueryDesc *queryDesc, Requirement *requirement, TimestampTz deadline,
+				   bool may_give_up)
+{
+	MeetFailure failure;
+
+	do
+	{
+		requirement->may_give_up = may_give_up && current.on_timeout == ON_TIMEOUT_PRIMARY;
+		failure = meet_for_query(queryDesc, requirement, deadline);
+	} while (failure == MEET_OK && demands_more(queryDesc, requirement));
+	return failure;
 }
 
 /*
@@ -499,6 +524,14 @@ replace_query_snapshot(QueryDesc *queryDesc, const Requirement *requirement,
 	return failure;
 }
 
+/* Could this query leave a replica, as far as that is known without a new plan? */
+static bool
+may_go_to_primary(const QueryDesc *queryDesc)
+{
+	return forward_is_possible() && !IsolationUsesXactSnapshot() &&
+		nesting_may_leave(false) && nesting_is_clients(queryDesc->sourceText);
+}
+
 /*
  * go_to_primary
  *		This replica can't keep the promise: have the query run at the primary,
@@ -509,13 +542,12 @@ go_to_primary(QueryDesc *queryDesc, MeetFailure failure, const Requirement *requ
 {
 	NodeInfo	primary;
 
-	if (!forward_is_possible() || IsolationUsesXactSnapshot() ||
-		!nesting_may_leave(false) || !nesting_is_clients(queryDesc->sourceText) ||
+	if (!may_go_to_primary(queryDesc) ||
 		(failure != MEET_NOT_PRIMARY && current.on_timeout != ON_TIMEOUT_PRIMARY) ||
 		(current.on_timeout == ON_TIMEOUT_STALE && !node_state_primary(&primary)))
 		return false;
 	last_read_current()->reason = requirement->leader ? "level is served by the primary only" :
-		"this replica could not serve it in time";
+		replay_wait_reason();
 	forward_read(queryDesc);
 	return true;
 }

@@ -299,7 +299,7 @@ release_resources(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, vo
 		return;
 	catalogs_changed_at = POSITION_NONE;
 	(void) replay_wait(position,
-					   TimestampTzPlusMilliseconds(GetCurrentTimestamp(), guc_wait_timeout));
+					   TimestampTzPlusMilliseconds(GetCurrentTimestamp(), guc_wait_timeout), NULL);
 }
 
 /* Commit it there, ahead of the commit here. */

@@ -63,7 +63,8 @@ static bool bounds_position(const Requirement *requirement, int64 began_us, int6
 							Position *position);
 static bool heartbeat_since(int64 since_us, Position *position);
 static MeetFailure await_heartbeat(int64 since_us, TimestampTz deadline);
-static MeetFailure await_replay(Position position, TimestampTz deadline);
+static Position bounds_goal(const Requirement *requirement, TimestampTz deadline, Position wanted);
+static MeetFailure await_replay(Position position, TimestampTz deadline, bool may_give_up);
 static void error_blocked(void) pg_attribute_noreturn();
 static bool snapshot_holds(const Requirement *requirement, Snapshot snapshot, Position seen);
 static bool snapshot_is_current(Snapshot snapshot);
@@ -282,9 +283,9 @@ meet_at_replica(const Requirement *requirement, TimestampTz deadline)
 	}
 
 	if (position_is_set(requirement->position_here))
-		failure = await_replay(requirement->position_here, deadline);
+		failure = await_replay(requirement->position_here, deadline, requirement->may_give_up);
 	if (failure == MEET_OK && position_is_set(requirement->older_here))
-		failure = await_replay(requirement->older_here, deadline);
+		failure = await_replay(requirement->older_here, deadline, requirement->may_give_up);
 	if (failure != MEET_OK)
 		return failure;
 
@@ -302,10 +303,12 @@ static MeetFailure
 meet_bounds(const Requirement *requirement, TimestampTz deadline)
 {
 	int64		began_us = node_clock_us();
+	ReplayGoal	goal;
 
 	if (!requirement_has_bounds(requirement))
 		return MEET_OK;
 
+	goal = replay_goal(POSITION_NONE, deadline);
 	for (;;)
 	{
 		TimestampTz nap_end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), FRESHNESS_NAP);
@@ -328,9 +331,13 @@ meet_bounds(const Requirement *requirement, TimestampTz deadline)
 		 * What is wanted moves with time: look again now and then.  That it
 		 * was lost is no news to a session that hasn't seen it.
 		 */
-		result = replay_wait(wanted, Min(nap_end, deadline));
+		goal.position = bounds_goal(requirement, deadline, wanted);
+		result = replay_wait(wanted, Min(nap_end, deadline),
+							 requirement->may_give_up ? &goal : NULL);
 		if (result == REPLAY_REACHED || result == REPLAY_ENDED)
 			return MEET_OK;
+		if (result == REPLAY_GIVEN_UP)
+			return MEET_GIVEN_UP;
 		if (result == REPLAY_BLOCKED_BY_US)
 			error_blocked();
 		if (GetCurrentTimestamp() >= deadline)
@@ -368,6 +375,25 @@ bounds_position(const Requirement *requirement, int64 began_us, int64 *since_us,
 		*position = position_max(*position, latest);
 	}
 	return true;
+}
+
+/*
+ * What will be wanted at the deadline, as far as that is known yet?
+ *
+ * A replica that follows its primary at a distance never comes closer to what is
+ * wanted at the time.
+ */
+static Position
+bounds_goal(const Requirement *requirement, TimestampTz deadline, Position wanted)
+{
+	int64		deadline_us = node_clock_us() + (deadline - GetCurrentTimestamp());
+	Position	then;
+
+	if (requirement->max_staleness_ms >= 0 &&
+		node_freshness_position(deadline_us - requirement->max_staleness_ms * INT64CONST(1000),
+								&then))
+		return position_max(wanted, then);
+	return wanted;
 }
 
 /*
@@ -413,12 +439,15 @@ await_heartbeat(int64 since_us, TimestampTz deadline)
 
 /* Wait for a position that the session has seen: that it was lost is an error. */
 static MeetFailure
-await_replay(Position position, TimestampTz deadline)
+await_replay(Position position, TimestampTz deadline, bool may_give_up)
 {
+	ReplayGoal	goal = replay_goal(position, deadline);
 	TimeLineID	tli;
 
-	switch (replay_wait(position, deadline))
+	switch (replay_wait(position, deadline, may_give_up ? &goal : NULL))
 	{
+		case REPLAY_GIVEN_UP:
+			return MEET_GIVEN_UP;
 		case REPLAY_TIMED_OUT:
 			return MEET_REPLAY_BEHIND;
 		case REPLAY_LOST:

@@ -56,6 +56,7 @@ meet_failure_raise(MeetFailure failure, const Requirement *requirement)
 	switch (failure)
 	{
 		case MEET_REPLAY_BEHIND:
+		case MEET_GIVEN_UP:
 			replayed.lsn = GetXLogReplayRecPtr(&replayed.tli);
 			ereport(ERROR,
 					(errcode(ERRCODE_CONSISTENCY_TIMEOUT),
@@ -125,6 +126,7 @@ failure_text(MeetFailure failure)
 	switch (failure)
 	{
 		case MEET_REPLAY_BEHIND:
+		case MEET_GIVEN_UP:
 			return "replica did not reach the position in time";
 		case MEET_NOT_FRESH:
 			return "replica did not become fresh enough in time";

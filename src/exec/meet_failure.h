@@ -15,6 +15,8 @@ typedef enum MeetFailure
 {
 	MEET_OK,					/* it does */
 	MEET_REPLAY_BEHIND,			/* the position wasn't replayed in time */
+	MEET_GIVEN_UP,				/* replay won't do it in time, and the primary
+								 * may serve the read */
 	MEET_NOT_FRESH,				/* it misses more than the bounds allow */
 	MEET_NO_HEARTBEAT,			/* the primary didn't tell where it is */
 	MEET_NOT_VISIBLE,			/* a commit that a standby may have shown

@@ -12,6 +12,10 @@
  * us, which it may be told never to do.  The caller gives up its snapshot
  * where it can; what is left is watched for here.
  *
+ * Where the read could run at the primary instead, a wait that won't end in time
+ * isn't waited out.  How fast replay is shows only by waiting for a while:
+ * replay_pace.c judges by looks some time apart, and two of them must agree.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -19,6 +23,7 @@
 #include "access/xlog.h"
 #include "access/xlogrecovery.h"
 #include "miscadmin.h"
+#include "replication/walreceiver.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
@@ -26,28 +31,76 @@
 
 #include "core/compat.h"
 #include "core/wait_event.h"
+#include "exec/replay_pace.h"
 #include "exec/replay_wait.h"
+#include "node/node_freshness.h"
+#include "node/node_state.h"
 #include "requirement/timeline.h"
 
 /* naps while waiting, milliseconds */
 #define REPLAY_NAP_MIN 1
 #define REPLAY_NAP_MAX 5
 
+/* time between two looks at the pace: a part of the timeout, at least so long */
+#define LOOK_PART 50
+#define LOOK_MIN_US INT64CONST(20000)
+
+/* so many looks must agree */
+#define LOOKS_TO_AGREE 2
+
+/* what a wait that was given up has seen serves another one for so long */
+#define WATCH_KEEPS_US INT64CONST(1000000)
+
 /* the part of a wait event that tells its class */
 #define WAIT_EVENT_CLASS 0xFF000000U
 
+/* What is seen of replay in a wait that may be given up */
+static struct
+{
+	TimestampTz began;			/* tells which wait; 0: there was none */
+	TimestampTz given_up_at;	/* when the one before was; 0: it wasn't */
+	ReplayPace	pace;
+	int			agreeing;		/* looks in a row that spoke against waiting */
+	bool		delaying;		/* replay was seen to wait for its delay since
+								 * the last look, */
+	bool		delaying_before;	/* or between that one and the one before */
+	ReplayVerdict verdict;		/* why this one was given up, or
+								 * REPLAY_MAY_ARRIVE */
+}			watch;
+
+static bool is_hopeless(const ReplayGoal *goal, TimestampTz now);
+static void begin_watch(const ReplayGoal *goal, TimestampTz now);
+static bool look_is_due(const ReplayGoal *goal, TimestampTz now);
+static ReplayLook look_at_replay(TimestampTz now);
+static ReplayObstacles find_obstacles(const ReplayGoal *goal, TimestampTz now);
+static bool is_too_young(const ReplayGoal *goal, TimestampTz now);
+static bool replay_is_delaying(void);
+static bool is_cancelled_in_vain(void);
 static TimelineVerdict judge(Position position, bool *reached);
 static bool replay_waits_for_us(void);
 static bool startup_waits_for_our_lock(PGPROC *startup);
 
+/* A wait begins that may be given up. */
+ReplayGoal
+replay_goal(Position position, TimestampTz deadline)
+{
+	watch.verdict = REPLAY_MAY_ARRIVE;
+	return (ReplayGoal)
+	{
+		position, GetCurrentTimestamp(), deadline
+	};
+}
+
 /*
  * replay_wait
- *		Wait until replay has reached a position, at most until the deadline.
+ *		Wait until replay has reached a position, at most until some time.
  *
- * The caller should hold no snapshot if it can help it.
+ * "goal": what must be reached for the wait to make any sense, which can be
+ * further away; NULL: don't give up.  The caller should hold no snapshot if it
+ * can help it.
  */
 ReplayWaitResult
-replay_wait(Position position, TimestampTz deadline)
+replay_wait(Position position, TimestampTz until, const ReplayGoal *goal)
 {
 	int			nap_ms = REPLAY_NAP_MIN;
 	TimestampTz blocked_since = 0;
@@ -65,8 +118,10 @@ replay_wait(Position position, TimestampTz deadline)
 			return REPLAY_REACHED;
 
 		now = GetCurrentTimestamp();
-		if (now >= deadline)
+		if (now >= until || is_cancelled_in_vain())
 			return REPLAY_TIMED_OUT;
+		if (goal && is_hopeless(goal, now))
+			return REPLAY_GIVEN_UP;
 
 		/* Short conflicts resolve themselves. */
 		if (!replay_waits_for_us())
@@ -84,6 +139,135 @@ replay_wait(Position position, TimestampTz deadline)
 	}
 }
 
+/* Why the wait was given up, in words; of the last one that might have been. */
+const char *
+replay_wait_reason(void)
+{
+	return replay_pace_text(watch.verdict);
+}
+
+/*
+ * While interrupts are held off, nobody is told that he was cancelled; so the
+ * wait ends here, and the caller finds out when it lets them in again.
+ */
+static bool
+is_cancelled_in_vain(void)
+{
+	return InterruptHoldoffCount > 0 && (QueryCancelPending || ProcDiePending);
+}
+
+/*
+ * is_hopeless
+ *		Should the wait be given up, because replay won't get there in time, and
+ *		the primary can serve the read?
+ */
+static bool
+is_hopeless(const ReplayGoal *goal, TimestampTz now)
+{
+	ReplayObstacles obstacles;
+	ReplayVerdict verdict;
+	NodeInfo	primary;
+	bool		due;
+
+	begin_watch(goal, now);
+	due = look_is_due(goal, now);
+	if (due)
+		replay_pace_add(&watch.pace, look_at_replay(now));
+	obstacles = find_obstacles(goal, now);
+	verdict = replay_pace_judge(&watch.pace, &obstacles, goal->position.lsn, goal->deadline);
+	if (due)
+	{
+		watch.agreeing = verdict == REPLAY_MAY_ARRIVE ? 0 : watch.agreeing + 1;
+		if (watch.delaying)
+			watch.pace.moved = now;
+		watch.delaying_before = watch.delaying;
+		watch.delaying = false;
+	}
+
+	if (verdict == REPLAY_MAY_ARRIVE ||
+		(watch.agreeing < LOOKS_TO_AGREE && !replay_pace_is_certain(verdict)) ||
+		!node_state_primary(&primary))
+		return false;
+	watch.verdict = verdict;
+	watch.given_up_at = now;
+	return true;
+}
+
+/*
+ * Begin to watch replay, unless that was done for this wait already.  What
+ * another one saw before it was given up, a moment ago, still holds.
+ */
+static void
+begin_watch(const ReplayGoal *goal, TimestampTz now)
+{
+	bool		goes_on = watch.given_up_at != 0 && now - watch.given_up_at < WATCH_KEEPS_US;
+
+	if (watch.began == goal->began)
+		return;
+	watch.began = goal->began;
+	watch.given_up_at = 0;
+	if (goes_on)
+		return;
+	watch.agreeing = 0;
+	watch.delaying = watch.delaying_before = false;
+	replay_pace_begin(&watch.pace, look_at_replay(now));
+}
+
+/* One that goes on with an earlier wait's looks begins with a new one. */
+static bool
+look_is_due(const ReplayGoal *goal, TimestampTz now)
+{
+	int64		interval_us = Max((goal->deadline - goal->began) / LOOK_PART, LOOK_MIN_US);
+
+	if (watch.pace.last.time < goal->began)
+		interval_us = LOOK_MIN_US;
+	return now - watch.pace.last.time >= interval_us;
+}
+
+static ReplayLook
+look_at_replay(TimestampTz now)
+{
+	return (ReplayLook)
+	{
+		.time = now,
+			.replayed = GetXLogReplayRecPtr(NULL),
+			.received = GetWalRcvFlushRecPtr(NULL, NULL),
+	};
+}
+
+/* What holds replay up? */
+static ReplayObstacles
+find_obstacles(const ReplayGoal *goal, TimestampTz now)
+{
+	bool		delaying_now = recovery_min_apply_delay > 0 && replay_is_delaying();
+
+	watch.delaying |= delaying_now;
+	return (ReplayObstacles)
+	{
+		.paused = GetRecoveryPauseState() == RECOVERY_PAUSED,
+			.delaying = watch.delaying || watch.delaying_before,
+			.too_young = delaying_now && is_too_young(goal, now),
+			.receiving = WalRcvStreaming(),
+	};
+}
+
+/*
+ * Was what is wanted written so late that recovery_min_apply_delay lets it be
+ * replayed after the deadline only?
+ *
+ * The heartbeats know which position the primary had when, by our own clock.
+ */
+static bool
+is_too_young(const ReplayGoal *goal, TimestampTz now)
+{
+	int64		left_us = goal->deadline - now;
+	int64		since_us = node_clock_us() + left_us - recovery_min_apply_delay * INT64CONST(1000);
+	Position	enough;
+
+	return node_freshness_position(since_us, &enough) &&
+		position_before(enough, goal->position);
+}
+
 /* Where does the position stand, and has replay reached it? */
 static TimelineVerdict
 judge(Position position, bool *reached)
@@ -96,6 +280,21 @@ judge(Position position, bool *reached)
 	*reached = (verdict == TIMELINE_SAME || verdict == TIMELINE_PAST) &&
 		replayed >= position.lsn;
 	return verdict;
+}
+
+/* Does the startup process wait for recovery_min_apply_delay to pass? */
+static bool
+replay_is_delaying(void)
+{
+	for (int i = 0; i < NUM_AUXILIARY_PROCS; i++)
+	{
+		PGPROC	   *proc = &ProcGlobal->allProcs[MaxBackends + i];
+
+		if (proc->pid != 0 &&
+			*(volatile uint32 *) &proc->wait_event_info == WAIT_EVENT_RECOVERY_APPLY_DELAY)
+			return true;
+	}
+	return false;
 }
 
 /*

@@ -17,6 +17,8 @@ typedef enum ReplayWaitResult
 	REPLAY_REACHED,				/* snapshots taken from now on show the
 								 * position */
 	REPLAY_TIMED_OUT,
+	REPLAY_GIVEN_UP,			/* it won't be reached in time, and the
+								 * primary is up */
 	REPLAY_LOST,				/* the position isn't in the history of the
 								 * timeline that is replayed now */
 	REPLAY_BLOCKED_BY_US,		/* replay waits for a lock or snapshot of ours */
@@ -24,6 +26,16 @@ typedef enum ReplayWaitResult
 								 * now */
 } ReplayWaitResult;
 
-extern ReplayWaitResult replay_wait(Position position, TimestampTz deadline);
+/* What a wait that may be given up is for */
+typedef struct ReplayGoal
+{
+	Position	position;		/* what has to be reached by the deadline */
+	TimestampTz began;			/* tells one wait from another */
+	TimestampTz deadline;		/* of the read; a call may end before */
+} ReplayGoal;
+
+extern ReplayGoal replay_goal(Position position, TimestampTz deadline);
+extern ReplayWaitResult replay_wait(Position position, TimestampTz until, const ReplayGoal *goal);
+extern const char *replay_wait_reason(void);
 
 #endif							/* CONSISTENCY_REPLAY_WAIT_H */

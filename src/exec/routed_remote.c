@@ -38,6 +38,7 @@ struct RoutedRemote
 	bool		has_answer;		/* the first row has come, or the end */
 	bool		token_read;		/* and it is known what they showed */
 	bool		open;			/* the connection is ours */
+	bool		keeps_context;	/* it had to show all that the session knows */
 	bool		stale;			/* the node warned that it answers stale */
 	Position	position;		/* what the rows show at least; none: unknown */
 	MemoryContext row_context;	/* values of the current row */
@@ -65,6 +66,7 @@ routed_remote_start(const Route *route, const char *sql, const ParamExternData *
 
 	remote->node = route->node;
 	remote->position = position;
+	remote->keeps_context = route->declaration.own_context;
 	remote->reader = remote_row_reader(tupdesc);
 	remote->row_context = AllocSetContextCreate(CurrentMemoryContext, "consistency routed row",
 												ALLOCSET_DEFAULT_SIZES);
@@ -174,15 +176,21 @@ node_is_gone(void *arg)
 static void
 read_token(RoutedRemote *remote)
 {
+	Position	known = remote->query.connection->position;
 	Position	position;
+	bool		news;
 
 	if (!node_connection_read_token(remote->query.connection))
 		return;
 	position = remote->query.connection->position;
+	news = position_before(known, position);
 	remote->token_read = true;
 
-	/* It knows of more than it has, where it warned that it answers stale. */
-	if (remote->query.connection->stale_answer)
+	/*
+	 * It knows of more than it has where it warned that it answers stale, and
+	 * afterwards, as long as it needn't have what it was told then.
+	 */
+	if (remote->query.connection->stale_answer || !(remote->keeps_context || news))
 		return;
 	node_state_saw_position(remote->node.slot, remote->node.generation, position);
 	remote->position = position;

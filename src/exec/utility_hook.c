@@ -162,21 +162,23 @@ before_utility(const PlannedStmt *pstmt, const char *text)
 	{
 		case T_ExplainStmt:
 			if (explain_executes((ExplainStmt *) statement))
-				ahead_of_utility(text, pstmt->stmt_location, pstmt->stmt_len);
+				ahead_of_utility(text, pstmt->stmt_location, pstmt->stmt_len, true);
 			break;
 		case T_CopyStmt:
 			before_copy((CopyStmt *) statement, pstmt, text);
 			break;
 		case T_DeclareCursorStmt:
 		case T_ExecuteStmt:
+			ahead_of_utility(text, pstmt->stmt_location, pstmt->stmt_len, true);
+			break;
 		case T_CreateTableAsStmt:
 		case T_RefreshMatViewStmt:
 		case T_DoStmt:
-			ahead_of_utility(text, pstmt->stmt_location, pstmt->stmt_len);
+			ahead_of_utility(text, pstmt->stmt_location, pstmt->stmt_len, false);
 			break;
 		case T_CallStmt:
 			if (!ahead_is_wait_for(((CallStmt *) statement)->funcexpr->funcid))
-				ahead_of_utility(text, pstmt->stmt_location, pstmt->stmt_len);
+				ahead_of_utility(text, pstmt->stmt_location, pstmt->stmt_len, false);
 			break;
 		case T_TransactionStmt:
 			if (((TransactionStmt *) statement)->kind == TRANS_STMT_COMMIT_PREPARED)
@@ -198,7 +200,7 @@ before_copy(CopyStmt *statement, const PlannedStmt *pstmt, const char *text)
 	if (OidIsValid(relation))
 		ahead_of_copy(text, pstmt->stmt_location, pstmt->stmt_len, relation);
 	else
-		ahead_of_utility(text, pstmt->stmt_location, pstmt->stmt_len);
+		ahead_of_utility(text, pstmt->stmt_location, pstmt->stmt_len, !statement->is_from);
 }
 
 /* EXPLAIN ANALYZE? */

@@ -29,6 +29,8 @@ typedef struct Requirement
 	int			max_staleness_ms;	/* what it may miss must be younger; -1:
 									 * no bound */
 	int			max_lag;		/* bytes of WAL that it may miss; -1: no bound */
+	bool		may_give_up;	/* the primary may serve it as well, so that a
+								 * replica needn't wait if that is hopeless */
 } Requirement;
 
 /* Is there a bound on what the read may miss? */

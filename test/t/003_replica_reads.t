@@ -280,6 +280,7 @@ waits_and_sees('function under session, called under eventual', query_of('SELECT
 {
 	my ($want, $token) = write_value();
 	my $other = $cluster->connect('paused', user => 'other');
+	$other->do("SET consistency.on_timeout = 'error'");	# otherwise it goes to the primary at once
 	is($other->value('SELECT count(*) FROM granted'), 1, 'REVOKE: before it, the role may read');
 	$app->do('REVOKE SELECT ON granted FROM other');
 	import_token($other, $app->parameter('consistency.token'));

@@ -528,6 +528,7 @@ sub usleep_ms { select(undef, undef, undef, $_[0] / 1000); return; }
 # set gets what the policy says.
 {
 	my $session = $cluster->connect('near');
+	$session->do("SET consistency.on_timeout = 'error'");	# otherwise it goes to the primary at once
 	$session->do('SELECT v FROM plain');
 	$app->do('CREATE TABLE waiting AS SELECT 1 AS v');
 	$cluster->wait_replayed;

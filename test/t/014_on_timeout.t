@@ -67,6 +67,15 @@ sub reader
 
 sub last_read { return $_[0]->row('SELECT * FROM consistency.last_read()'); }
 
+# Where the last read ran: at a node, or here.  Whether it is said to have waited
+# here is a matter of a millisecond, which a busy machine may take for anything.
+sub ran_at
+{
+	my ($session) = @_;
+	my $last = last_read($session);
+	return $last->{node} // ($last->{place} =~ /^(local|waited)$/ ? 'here' : "here, $last->{place}");
+}
+
 sub stale_answers
 {
 	my ($name) = @_;
@@ -100,8 +109,7 @@ foreach my $name (sort keys %level)
 	my $last = last_read($session);
 	is("$last->{place} $last->{node}", 'forwarded primary', "$name, primary: where it ran");
 	like($last->{requirement}, $requirement, "$name, primary: requirement");
-	like($last->{reason}, qr/this replica could not serve it in time/, "$name, primary: reason");
-	cmp_ok(ms($last->{waited}), '>=', 90, "$name, primary: the wait here is counted");
+	like($last->{reason}, qr/replay is paused/, "$name, primary: reason");
 
 	$session = reader('near', 'error', $set);
 	my $start = time;
@@ -126,11 +134,6 @@ foreach my $name (sort keys %level)
 	$session->do("SET consistency = 'eventual'");
 	is(warnings_of(scalar $session->query($read)), '', "$name, stale: not under eventual");
 	is(last_read($session)->{place}, 'local', '... nor in last_read');
-}
-sub ms
-{
-	my ($h, $m, $s) = split /:/, $_[0];
-	return (($h * 60 + $m) * 60 + $s) * 1000;
 }
 
 # every way to run a query
@@ -291,7 +294,7 @@ sub router
 		my $result = $session->query($read);
 		is($result->{rows}[0][0], $value, "routed, $name, primary: the newest");
 		is(warnings_of($result), '', "routed, $name, primary: no warning");
-		is(last_read($session)->{place}, 'local', "routed, $name, primary: here");
+		is(ran_at($session), 'here', "routed, $name, primary: here");
 		like(last_read($session)->{reason}, qr/no replica has the position|failed/, '... and why');
 
 		$session = router('error', $know, $set);
@@ -316,7 +319,7 @@ sub router
 		is(stale_answers('near') + stale_answers('far'), $count + 1, "routed, $name, stale: counted there");
 		$result = $session->query('SELECT v FROM firm');
 		is("$result->{rows}[0][0] " . warnings_of($result), "$value ", "routed, $name, stale: not below a minimum");
-		is(last_read($session)->{place}, 'local', '... but here');
+		is(ran_at($session), 'here', '... but here');
 		# the change of settings that goes ahead isn't a read under the old ones
 		$session->do("SET consistency = 'eventual'");
 		foreach (1 .. 4)
@@ -326,6 +329,13 @@ sub router
 			is(last_read($session)->{place}, 'routed', '... and not stale');
 		}
 		is(stale_answers('near') + stale_answers('far'), $count + 1, '... nor counted');
+		# nor does anybody believe that a node has what it was only told of
+		foreach my $node (qw(near far))
+		{
+			my $replayed = $cluster->sql($node, 'SELECT pg_last_wal_replay_lsn()');
+			is($cluster->sql('primary', "SELECT position <= '$replayed' FROM consistency.nodes WHERE name = '$node'"),
+				't', "routed, $name, stale, then eventual: the position of $node is known");
+		}
 	}
 	$cluster->resume($_) for qw(near far);
 	$cluster->wait_replayed;
@@ -347,7 +357,7 @@ sub router
 	$session = router('stale');
 	my $result = $session->query($read);
 	is("$result->{rows}[0][0] " . warnings_of($result), "$value ", 'replicas down, stale: answered here, and not stale');
-	is(last_read($session)->{place}, 'local', '... it says');
+	is(ran_at($session), 'here', '... it says');
 	$cluster->node($_)->start for qw(near far);
 	$cluster->wait_all_up;
 	$session = router('error');
@@ -473,7 +483,8 @@ foreach my $name (qw(near primary))
 	my ($most, @result) = run_together($nap, @session);
 	is($most, 2, "fallback_limit, $where: two at a time");
 	is(outcome(@result), '6 ok', "fallback_limit, $where: the others wait for their turn");
-	is(last_read($session[0])->{place}, $name eq 'primary' ? 'local' : 'forwarded', '... it was a fallback');
+	is(ran_at($session[0]), $name eq 'primary' ? 'here' : 'primary', '... it was a fallback');
+	like(last_read($session[0])->{reason}, $name eq 'primary' ? qr/no replica has the position/ : qr/replay is paused/, '... and why');
 	$_->close for @session;
 
 	@session = fallers($name, 6, '600ms');
@@ -518,12 +529,10 @@ foreach my $name (qw(near primary))
 	# a client that waits for its turn can be cancelled, and isn't counted then
 	$one->send_query('SELECT nap(60) FROM t WHERE i = 1');
 	wait_until(sub { napping() == 1 }, 'it runs');
-	$two->do("SET consistency.wait_timeout = '200ms'") if $name eq 'near';	# it waits for replay first
 	$two->do("SET statement_timeout = '300ms'");
 	is($two->error('SELECT nap(0) FROM t WHERE i = 1')->{code},
 		'57014', "fallback_limit, $where: who waits can be ended");
 	$two->do('RESET statement_timeout');
-	$two->do("SET consistency.wait_timeout = '400ms'");
 	$one->cancel;
 	$one->finish;
 	$next->('one that was waiting');

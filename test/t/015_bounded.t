@@ -179,7 +179,7 @@ $cluster->wait_replayed;
 	my $session = bounded('near', %bytes);
 	my $filler = q{UPDATE u SET v = v + 1; SELECT pg_logical_emit_message(true, 'filler', repeat('x', 1500000))};
 	my $dba = $cluster->connect('primary', user => $cluster->superuser);
-	is(outcome($session), "$value local", 'bytes: served');
+	like(outcome($session), qr/^$value (local|waited)$/, 'bytes: served');	# after a heartbeat
 	$cluster->pause('near');
 	my $old = $value;
 	my $want = write_value();
@@ -563,7 +563,9 @@ is($sum->{error}, undef, 'random run: nobody failed');
 is($sum->{violations}, undef, 'random run: no read is staler than its bound');
 foreach my $name (qw(near late))
 {
-	cmp_ok(($sum->{$name}{local} // 0) + ($sum->{$name}{waited} // 0), '>', 0.2 * $sum->{$name}{all},
+	# Not a share of all: while replay is paused, reads go to the primary at once,
+	# and there are many more of them.
+	cmp_ok(($sum->{$name}{local} // 0) + ($sum->{$name}{waited} // 0), '>', 2 * $seconds,
 		"random run: $name serves reads itself");
 }
 cmp_ok($sum->{primary}{routed}, '>', 0, 'random run: reads at the primary are routed');
