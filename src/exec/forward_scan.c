@@ -44,6 +44,8 @@ typedef struct ForwardScanState
 	Declaration declaration;	/* what it is promised */
 	const char *reason;			/* why it runs there, for people */
 	bool		writes;
+	bool		falls_back;		/* it is a read that could have run here */
+	int64		waited_us;		/* here, in vain */
 	bool		skip;			/* another query of the statement is sent */
 	bool		ended;			/* no more rows */
 	char	   *cursor;			/* name of the cursor there; NULL: none */
@@ -117,6 +119,9 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	state->statement_context = AllocSetContextCreate(estate->es_query_cxt,
 													 "consistency forward scan",
 													 ALLOCSET_SMALL_SIZES);
+	state->falls_back = !state->writes && !state->declaration.leader &&
+		!forward_transaction_is_open();
+	state->waited_us = last_read_current()->waited_us;
 	state->reason = reason_to_forward(state);
 	state->skip = another_is_sent(plan);
 	if (!(eflags & EXEC_FLAG_EXPLAIN_ONLY) && nesting_utility == T_DeclareCursorStmt)
@@ -250,6 +255,8 @@ new_statement(ForwardScanState *state)
 
 	statement->declaration = state->declaration;
 	statement->writes = state->writes;
+	statement->falls_back = state->falls_back;
+	statement->waited_us = state->waited_us;
 	return statement;
 }
 

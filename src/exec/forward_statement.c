@@ -41,6 +41,8 @@
 
 static void prepare(ForwardStatement *statement);
 static void begin(ForwardStatement *statement);
+static void take_turn(ForwardStatement *statement);
+static TimestampTz deadline_of(const ForwardStatement *statement);
 static RemoteConnection *connect_to_primary(ForwardStatement *statement);
 static bool worth_another_attempt(const RemoteError *error);
 static void error_unreachable(const ForwardStatement *statement, const RemoteError *error) pg_attribute_noreturn();
@@ -162,17 +164,36 @@ prepare(ForwardStatement *statement)
 	else
 		statement->alone = !statement->writes ||
 			forward_transaction_scope() == FORWARD_ALONE;
-	if (!statement->writes && statement->alone && !statement->route.requirement.leader)
-		fallback_begin(TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												   statement->declaration.wait_timeout_ms));
+	if (statement->falls_back)
+		take_turn(statement);
+}
+
+/* It counts among those that have fallen back to the primary, until its end. */
+static void
+take_turn(ForwardStatement *statement)
+{
+	MemoryContext old;
+
+	statement->turn = AllocSetContextCreate(CurrentMemoryContext, "consistency fallback",
+											ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(statement->turn);
+	fallback_begin(deadline_of(statement));
+	MemoryContextSwitchTo(old);
+}
+
+/* How long it may be waited for before it is sent. */
+static TimestampTz
+deadline_of(const ForwardStatement *statement)
+{
+	return TimestampTzPlusMilliseconds(GetCurrentTimestamp() - statement->waited_us,
+									   statement->declaration.wait_timeout_ms);
 }
 
 /* Find the primary, and connect to it. */
 static RemoteConnection *
 connect_to_primary(ForwardStatement *statement)
 {
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													   statement->declaration.wait_timeout_ms);
+	TimestampTz deadline = deadline_of(statement);
 	RemoteError error = {0};
 	int			nap_us = CONNECT_NAP;
 
@@ -326,6 +347,9 @@ forward_statement_done(ForwardStatement *statement)
 	RemoteConnection *connection = statement->query.connection;
 
 	statement->running = false;
+	if (statement->turn)
+		MemoryContextDelete(statement->turn);
+	statement->turn = NULL;
 	node_state_end_statement(statement->route.node.slot, statement->route.node.generation);
 	if (!statement->alone)
 		forward_transaction_leave(&statement->query);

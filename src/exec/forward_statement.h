@@ -28,6 +28,9 @@ typedef struct ForwardStatement
 	bool		writes;			/* or may */
 	bool		in_transaction; /* it must not be a transaction of its own */
 	bool		bare;			/* nothing may go along with it */
+	bool		falls_back;		/* a read that this replica couldn't serve in
+								 * time */
+	int64		waited_us;		/* its time that is gone already */
 
 	/* the rest is its own */
 	Route		route;
@@ -36,6 +39,7 @@ typedef struct ForwardStatement
 	RemoteRowReader *reader;	/* NULL: there are no rows to read */
 	RemoteRow	row;			/* being read */
 	MemoryContext row_context;	/* values of that */
+	MemoryContext turn;			/* while it counts as one that has fallen back */
 	bool		row_came;		/* the first one, or the end */
 	bool		running;		/* the connection is in use */
 	bool		stale;			/* the primary warned that it answers stale */
