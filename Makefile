@@ -84,6 +84,7 @@ OBJS = \
 	src/exec/check_cluster.o \
 	src/remote/connect.o \
 	src/remote/connection.o \
+	src/remote/connection_limit.o \
 	src/remote/cancel.o \
 	src/remote/remote_query.o \
 	src/remote/remote_copy.o \

@@ -22,6 +22,7 @@
 #include "node/node_catalog.h"
 #include "node/node_monitor.h"
 #include "node/node_state.h"
+#include "remote/connection_limit.h"
 #include "requirement/fence.h"
 #include "session/commits.h"
 #include "session/level.h"
@@ -53,6 +54,7 @@ _PG_init(void)
 	forward_transaction_init();
 	enforce_init();
 	fallback_init();
+	connection_limit_init();
 	planner_hook_init();
 	utility_hook_init();
 	violations_init();

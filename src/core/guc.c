@@ -17,6 +17,8 @@
 #include "core/guc.h"
 
 bool		guc_bounded_keeps_session = false;
+int			guc_connection_idle_timeout = 5 * 60 * 1000;
+int			guc_connection_limit = -1;
 int			guc_fallback_limit = -1;
 int			guc_max_lag = -1;
 int			guc_max_staleness = 5000;
@@ -64,6 +66,24 @@ guc_init(void)
 							 false,
 							 PGC_USERSET, 0,
 							 NULL, NULL, NULL);
+
+	/* set by administrators, by anyone for a session */
+	DefineCustomIntVariable("consistency.connection_idle_timeout",
+							"Time after which a connection to another node that isn't used is closed.",
+							"0 keeps connections as long as the session.",
+							&guc_connection_idle_timeout,
+							5 * 60 * 1000, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
+	/* set by administrators, for the server */
+	DefineCustomIntVariable("consistency.connection_limit",
+							"Connections of this server's sessions that may be open to one other node at a time.",
+							"-1 sets no limit.",
+							&guc_connection_limit,
+							-1, -1, MAX_BACKENDS,
+							PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
 
 	/* set by administrators, for the server */
 	DefineCustomIntVariable("consistency.fallback_limit",

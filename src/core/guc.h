@@ -31,6 +31,9 @@ typedef enum OnTimeout
 } OnTimeout;
 
 extern bool guc_bounded_keeps_session;	/* consistency.bounded_keeps_session */
+extern int	guc_connection_idle_timeout;	/* consistency.connection_idle_timeout,
+											 * ms; 0: never */
+extern int	guc_connection_limit;	/* consistency.connection_limit, -1: none */
 extern int	guc_fallback_limit; /* consistency.fallback_limit, -1: none */
 extern int	guc_max_lag;		/* consistency.max_lag, bytes; -1: no bound */
 extern int	guc_max_staleness;	/* consistency.max_staleness, ms; -1: no bound */

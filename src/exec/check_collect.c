@@ -30,7 +30,9 @@
  * What a node says of itself must neither wait for a position nor come from
  * another one.  Who asks is the current role, whatever the connection was last.
  */
-#define REMOTE_QUERY "SET LOCAL consistency = 'weak'; SET LOCAL role = %s; " FACTS_QUERY
+#define REMOTE_QUERY \
+	"SET LOCAL consistency = 'weak'; SET LOCAL consistency.write_forwarding = off; " \
+	"SET LOCAL role = %s; " FACTS_QUERY
 
 /* how long one node may take to answer, milliseconds */
 #define ANSWER_LIMIT_MS 5000
@@ -275,7 +277,7 @@ accept_result(CheckNode *node, PGconn *conn, const PGresult *result)
 	if (PQresultStatus(result) != PGRES_TUPLES_OK &&
 		PQresultStatus(result) != PGRES_COMMAND_OK)
 	{
-		remote_error_from_result(&node->error, result, conn);
+		remote_error_from_setup(&node->error, result, conn);
 		return false;
 	}
 	for (int i = 0; i < PQntuples(result); i++)

@@ -421,6 +421,8 @@ function_reads_data(Oid function, void *context)
 	switch (function)
 	{
 		case F_SET_CONFIG:
+			/* what a new connection asks for: connect.c */
+		case F_PG_BACKEND_PID:
 			/* what health checks ask each node for */
 		case F_PG_IS_IN_RECOVERY:
 		case F_PG_LAST_WAL_RECEIVE_LSN:

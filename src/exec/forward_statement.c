@@ -233,6 +233,8 @@ error_unreachable(const ForwardStatement *statement, const RemoteError *error)
 	const char *why = error->sqlstate == 0 ? route->reason :
 	psprintf("Node \"%s\": %s", route->node_name, error->message);
 
+	if (error->sqlstate == ERRCODE_TOO_MANY_CONNECTIONS && !error->from_server)
+		remote_error_raise_own(error, NULL, 0);
 	if (!RecoveryInProgress())
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),

@@ -18,16 +18,20 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 
+#include "core/guc.h"
 #include "exec/node_connection.h"
 #include "node/node_catalog.h"
 #include "session/session.h"
 #include "session/token.h"
 
 static bool logs_in_as_itself(Oid serverid, Oid userid);
+static bool note_token(RemoteConnection *connection, const char *token);
+static uint64 node_hash(Oid serverid);
 static RemoteConnection *open_as(Oid serverid, Oid userid, const NodeConnInfo *conninfo,
-								 RemoteError *error);
+								 bool wait, RemoteError *error);
 
 /*
  * node_connection_user
@@ -51,7 +55,9 @@ node_connection_user(Oid serverid)
  *		Acquire the connection to a node for the current role; make one if there
  *		is none.
  *
- * Returns NULL and fills *error when that can't be done.
+ * Returns NULL and fills *error when that can't be done.  Where the node has as
+ * many connections as it may, a replica waits for one to go, since nobody but
+ * the primary can serve what it sends there.
  */
 RemoteConnection *
 node_connection_acquire(Oid serverid, RemoteError *error)
@@ -68,7 +74,7 @@ node_connection_acquire(Oid serverid, RemoteError *error)
 		remote_error_set(error, ERRCODE_UNDEFINED_OBJECT, "no usable user mapping");
 		return NULL;
 	}
-	return open_as(serverid, userid, &conninfo, error);
+	return open_as(serverid, userid, &conninfo, RecoveryInProgress(), error);
 }
 
 /*
@@ -85,27 +91,50 @@ node_connection_open(Oid serverid, RemoteError *error)
 	NodeConnInfo conninfo;
 
 	node_catalog_conninfo(serverid, userid, false, &conninfo);
-	return open_as(serverid, userid, &conninfo, error);
+	return open_as(serverid, userid, &conninfo, false, error);
 }
 
 /*
  * node_connection_read_token
  *		Take note of what the session has seen at the node, which the node has
  *		told by the end of a transaction.  False if it hasn't.
+ *
+ * Behind a pooler only what moves is told, but that was asked for as well.
  */
 bool
 node_connection_read_token(RemoteConnection *connection)
 {
-	const char *token = PQparameterStatus(connection->conn, "consistency.token");
+	bool		told = note_token(connection,
+								  PQparameterStatus(connection->conn, "consistency.token"));
+
+	return note_token(connection, connection->token) || (told && !connection->pooled);
+}
+
+static bool
+note_token(RemoteConnection *connection, const char *token)
+{
 	Position	position;
 
 	if (token == NULL ||
 		token_parse(token, GetSystemIdentifier(), &position) != TOKEN_OK ||
 		!position_is_set(position))
 		return false;
-	connection->position = position;
+	connection->position = connection->pooled ?
+		position_max(connection->position, position) : position;
 	session_observed_elsewhere(position);
 	return true;
+}
+
+/* The same for all server objects that name a node alike. */
+static uint64
+node_hash(Oid serverid)
+{
+	ForeignServer *server = GetForeignServer(serverid);
+	const char *host = node_catalog_host(server);
+	const char *port = node_catalog_port(server);
+	uint64		hash = hash_bytes_extended((const unsigned char *) host, strlen(host), 0);
+
+	return hash_bytes_extended((const unsigned char *) port, strlen(port), hash);
 }
 
 /* Has the role a usable mapping that logs in as this very role? */
@@ -127,14 +156,18 @@ logs_in_as_itself(Oid serverid, Oid userid)
 }
 
 static RemoteConnection *
-open_as(Oid serverid, Oid userid, const NodeConnInfo *conninfo, RemoteError *error)
+open_as(Oid serverid, Oid userid, const NodeConnInfo *conninfo, bool wait, RemoteError *error)
 {
 	RemoteConnectionTarget target = {
 		.umid = conninfo->umid,
 		.keywords = conninfo->keywords,
 		.values = conninfo->values,
 		.password_required = conninfo->password_required,
+		.node = node_hash(serverid),
 	};
 
+	if (wait)
+		target.place_deadline =
+			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), guc_wait_timeout);
 	return connection_open(serverid, userid, &target, error);
 }

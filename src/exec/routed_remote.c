@@ -188,9 +188,11 @@ read_token(RoutedRemote *remote)
 
 	/*
 	 * It knows of more than it has where it warned that it answers stale, and
-	 * afterwards, as long as it needn't have what it was told then.
+	 * afterwards, as long as it needn't have what it was told then; and
+	 * behind a pooler, where others have told it of positions.
 	 */
-	if (remote->query.connection->stale_answer || !(remote->keeps_context || news))
+	if (remote->query.connection->stale_answer || remote->query.connection->pooled ||
+		!(remote->keeps_context || news))
 		return;
 	node_state_saw_position(remote->node.slot, remote->node.generation, position);
 	remote->position = position;

@@ -19,7 +19,6 @@
 
 #include "access/xlog.h"
 #include "common/pg_prng.h"
-#include "lib/stringinfo.h"
 #include "storage/fd.h"
 
 #include "core/guc.h"
@@ -32,12 +31,14 @@
 #define URGENT_US			250000L /* between attempts, while somebody waits */
 #define MAX_OPTIONS			100 /* more than libpq has */
 
+/*
+ * Heartbeats must neither wait for a position nor be sent elsewhere.  The hint
+ * says so, since poolers don't let the startup packet's options through.
+ */
 #define HEARTBEAT_QUERY \
+	"/*consistency='weak'*/ " \
 	"SELECT instance, system_identifier, in_recovery, timeline, \"position\" " \
 	"FROM consistency.node_status()"
-
-/* Heartbeats must neither wait for a position nor be sent elsewhere. */
-#define LINK_OPTIONS "-c consistency.report_token=off -c consistency=weak"
 
 bool		node_link_sockets_changed = true;
 
@@ -288,7 +289,6 @@ start_connection(const char *conninfo, int64 *limit_us)
 	PQconninfoOption *parsed = PQconninfoParse(conninfo, NULL);
 	const char *keywords[MAX_OPTIONS + 3];
 	const char *values[MAX_OPTIONS + 3];
-	StringInfoData options;
 	PGconn	   *conn;
 	int			n = 0;
 
@@ -296,14 +296,11 @@ start_connection(const char *conninfo, int64 *limit_us)
 		return NULL;
 
 	*limit_us = CONNECT_LIMIT_US;
-	initStringInfo(&options);
 	for (PQconninfoOption *option = parsed; option->keyword && n < MAX_OPTIONS; option++)
 	{
 		if (option->val == NULL || option->val[0] == '\0')
 			continue;
-		if (strcmp(option->keyword, "options") == 0)
-			appendStringInfo(&options, "%s ", option->val);
-		else if (strcmp(option->keyword, "connect_timeout") == 0)
+		if (strcmp(option->keyword, "connect_timeout") == 0)
 		{
 			if (atoi(option->val) > 0)
 				*limit_us = atoi(option->val) * INT64CONST(1000000);
@@ -314,15 +311,11 @@ start_connection(const char *conninfo, int64 *limit_us)
 			values[n++] = option->val;
 		}
 	}
-	appendStringInfoString(&options, LINK_OPTIONS);
-	keywords[n] = "options";
-	values[n++] = options.data;
 	keywords[n] = "application_name";
 	values[n++] = "consistency monitor";
 	keywords[n] = values[n] = NULL;
 
 	conn = PQconnectStartParams(keywords, values, false);
-	pfree(options.data);
 	PQconninfoFree(parsed);
 	return conn;
 }

@@ -263,7 +263,7 @@ set_up(RemoteConnection *connection, PGconn *conn, TimestampTz deadline, RemoteE
 		}
 		else if (PQresultStatus(result) != PGRES_COMMAND_OK)
 		{
-			remote_error_from_result(error, result, conn);
+			remote_error_from_setup(error, result, conn);
 			ok = false;
 		}
 		PQclear(result);

@@ -15,17 +15,26 @@
 #include "utils/syscache.h"
 
 #include "core/compat.h"
+#include "core/guc.h"
 #include "core/wait_event.h"
 #include "remote/connect.h"
+#include "remote/connection_limit.h"
 
 /* after a failure statements run elsewhere for so long, milliseconds */
 #define RETRY_DELAY_MS 2000
+
+/* before the node closes an idle connection, milliseconds */
+#define GOODBYE_MARGIN_MS 500
 
 /* place of the socket in a connection's wait set: see make_wait_set() */
 #define WAIT_SET_SOCKET 2
 
 static HTAB *connections = NULL;
 
+static bool take_place(RemoteConnection *connection, const RemoteConnectionTarget *target,
+					   RemoteError *error);
+static void close_idle(uint64 node);
+static void leave_idle(RemoteConnection *connection);
 static bool is_usable(const RemoteConnection *connection);
 static bool has_news(PGconn *conn);
 static void make_wait_set(RemoteConnection *connection);
@@ -83,6 +92,7 @@ connection_find(Oid serverid, Oid userid)
 	in_recovery = PQparameterStatus(connection->conn, "in_hot_standby");
 	if (in_recovery && strcmp(in_recovery, "off") == 0)
 		connection->in_recovery = false;
+	connection_limit_in_use(connection->place);
 	connection->busy = true;
 	return connection;
 }
@@ -107,8 +117,11 @@ connection_open(Oid serverid, Oid userid, const RemoteConnectionTarget *target,
 		return NULL;
 	}
 
-	/* Set before connecting, so that a change meanwhile is noticed. */
 	disconnect(connection);
+	if (!take_place(connection, target, error))
+		return NULL;
+
+	/* Set before connecting, so that a change meanwhile is noticed. */
 	connection->stale = false;
 	connection->server_hash =
 		GetSysCacheHashValue1(FOREIGNSERVEROID, ObjectIdGetDatum(serverid));
@@ -116,7 +129,16 @@ connection_open(Oid serverid, Oid userid, const RemoteConnectionTarget *target,
 		GetSysCacheHashValue1(USERMAPPINGOID, ObjectIdGetDatum(target->umid));
 	connection_back_off(serverid, userid);
 
-	connection->conn = connect_node(connection, target, error);
+	PG_TRY();
+	{
+		connection->conn = connect_node(connection, target, error);
+	}
+	PG_FINALLY();
+	{
+		if (connection->conn == NULL)
+			disconnect(connection); /* gives the place back */
+	}
+	PG_END_TRY();
 	if (connection->conn == NULL)
 		return NULL;
 	PQsetNoticeReceiver(connection->conn, pass_notice_on, connection);
@@ -136,8 +158,53 @@ void
 connection_release(RemoteConnection *connection, bool reusable)
 {
 	connection->busy = false;
-	if (!reusable || connection->stale)
+	if (!reusable ||
+		(!connection->pinned && (connection->stale || connection_limit_is_waited_for())))
 		disconnect(connection);
+	else
+	{
+		connection_transaction_ended(connection);
+		leave_idle(connection);
+	}
+}
+
+/*
+ * Take note of when the node closes it.  It is given up a little before, so that
+ * nothing is sent to a node which says goodbye at that moment.
+ */
+static void
+leave_idle(RemoteConnection *connection)
+{
+	int			timeout = connection_idle_timeout(connection);
+
+	connection->closes_at = 0;
+	if (timeout == 0 || connection->pooled)
+		return;
+	connection->closes_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout);
+	connection_limit_idle(connection->place, connection->closes_at);
+	connection->closes_at -= Min(timeout / 2, GOODBYE_MARGIN_MS) * INT64CONST(1000);
+}
+
+/* When the node is to close the connection if it isn't used, ms; 0: never. */
+int
+connection_idle_timeout(const RemoteConnection *connection)
+{
+	return connection->pinned ? 0 : guc_connection_idle_timeout;
+}
+
+/*
+ * connection_transaction_ended
+ *		What runs over the connection from now on is another transaction.
+ */
+void
+connection_transaction_ended(RemoteConnection *connection)
+{
+	if (!connection->pooled)
+		return;
+	resetStringInfo(&connection->settings);
+	resetStringInfo(&connection->setting_names);
+	connection->position = POSITION_NONE;
+	connection->token[0] = '\0';
 }
 
 /*
@@ -156,7 +223,10 @@ connection_discard_all(void)
 	while ((connection = hash_seq_search(&status)) != NULL)
 	{
 		if (connection->busy)
+		{
 			connection->stale = true;
+			connection->pinned = false;
+		}
 		else
 			disconnect(connection);
 	}
@@ -186,12 +256,52 @@ connection_wait(RemoteConnection *connection, int socket_events, long timeout_ms
 	return nevents > 0;
 }
 
+/*
+ * Wait for the node to have room for a connection; false and *error in vain.
+ * The session's other connections to it are given up first.
+ */
+static bool
+take_place(RemoteConnection *connection, const RemoteConnectionTarget *target,
+		   RemoteError *error)
+{
+	connection->node = target->node;
+	if (connection_limit_take(target->node, 0, &connection->place))
+		return true;
+	close_idle(target->node);
+	if (connection_limit_take(target->node, target->place_deadline, &connection->place))
+		return true;
+	connection->retry_at =
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RETRY_DELAY_MS);
+	remote_error_set(error, ERRCODE_TOO_MANY_CONNECTIONS,
+					 "too many connections to the node");
+	error->detail = psprintf("This server has as many as consistency.connection_limit allows: %d.",
+							 guc_connection_limit);
+	error->hint = pstrdup("Raise consistency.connection_limit, or have connections closed earlier by a lower consistency.connection_idle_timeout.");
+	return false;
+}
+
+/* Close this backend's connections to a node that aren't in use. */
+static void
+close_idle(uint64 node)
+{
+	HASH_SEQ_STATUS status;
+	RemoteConnection *connection;
+
+	hash_seq_init(&status, connections);
+	while ((connection = hash_seq_search(&status)) != NULL)
+	{
+		if (connection->node == node && !connection->busy && !connection->pinned)
+			disconnect(connection);
+	}
+}
+
 /* Can the current role go on over it? */
 static bool
 is_usable(const RemoteConnection *connection)
 {
-	return !connection->stale && connection->wait_set != NULL &&
+	return (!connection->stale || connection->pinned) && connection->wait_set != NULL &&
 		PQstatus(connection->conn) == CONNECTION_OK && !has_news(connection->conn) &&
+		(connection->closes_at == 0 || GetCurrentTimestamp() < connection->closes_at) &&
 		connect_login_serves(connection->login, connection->login_is_superuser);
 }
 
@@ -234,6 +344,7 @@ lookup(Oid serverid, Oid userid, bool create)
 		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 
 		memset((char *) connection + sizeof(key), 0, sizeof(*connection) - sizeof(key));
+		connection->place = CONNECTION_NOT_COUNTED;
 		initStringInfo(&connection->settings);
 		initStringInfo(&connection->setting_names);
 		MemoryContextSwitchTo(old);
@@ -259,7 +370,7 @@ pass_notice_on(void *arg, const PGresult *result)
 
 	if (remote_error_is_stale_warning(result))
 		connection->stale_answer = true;
-	remote_error_pass_notice_on(result, connection->conn);
+	remote_error_pass_notice_on(result);
 }
 
 static void
@@ -270,6 +381,11 @@ disconnect(RemoteConnection *connection)
 	connection->wait_set = NULL;
 	PQfinish(connection->conn);
 	connection->conn = NULL;
+	connection_limit_give_back(connection->place);
+	connection->place = CONNECTION_NOT_COUNTED;
+	connection->pinned = false;
+	connection->closes_at = 0;
+	connection->token[0] = '\0';
 	resetStringInfo(&connection->settings);
 	resetStringInfo(&connection->setting_names);
 	connection->position = POSITION_NONE;

@@ -12,6 +12,11 @@
  * (client_connection_check_interval).  That can't hang.  Who wants to keep the
  * connection asks for a cancel, and for how long to try (cancel.c).
  *
+ * Behind a pooler that hands out its sessions by the transaction, nothing lasts
+ * longer than one.  Such a connection is "pooled": whatever is set over it is set
+ * for the transaction, nothing is prepared, and what the other side knows is
+ * forgotten when the transaction has ended.
+ *
  *-------------------------------------------------------------------------
  */
 #ifndef CONSISTENCY_CONNECTION_H
@@ -32,6 +37,8 @@ typedef struct RemoteConnectionKey
 	Oid			userid;			/* role whose user mapping it is */
 } RemoteConnectionKey;
 
+#define REMOTE_TOKEN_SIZE 64
+
 typedef struct RemoteConnection
 {
 	RemoteConnectionKey key;	/* hash key, must be first */
@@ -42,11 +49,20 @@ typedef struct RemoteConnection
 	int64		instance;		/* names the running server: node_status() */
 	int			backend_pid;	/* of its session there */
 	bool		in_recovery;	/* it is a replica; false never becomes true,
-								 * as that takes a restart */
+								 * as that takes a restart, unless a pooler
+								 * hides that */
 	bool		pooled;			/* each transaction may get another session
 								 * there: a pooler is in between */
+	bool		pinned;			/* its session there holds what must not go:
+								 * it is closed neither for being idle nor for
+								 * being stale.  Set it ahead of the statement
+								 * that makes it so */
+	uint64		node;			/* hash of the node's address */
+	int			place;			/* connection_limit.c */
 	bool		busy;			/* acquired */
 	bool		stale;			/* server or mapping changed: connect anew */
+	TimestampTz closes_at;		/* when the node closes it, if it isn't used
+								 * before; 0: never */
 	TimestampTz retry_at;		/* connecting failed: not again before then */
 	uint32		server_hash;	/* syscache hash values, to know when it
 								 * becomes stale */
@@ -59,6 +75,9 @@ typedef struct RemoteConnection
 	bool		stale_answer;	/* the node warned that it answers stale */
 	Position	position;		/* the highest that the other side's session
 								 * knows of */
+	char		token[REMOTE_TOKEN_SIZE];	/* what it said when asked how far
+											 * it has seen, behind a pooler;
+											 * '' */
 	HTAB	   *statements;		/* prepared there, by text: remote_query.c */
 	uint32		next_statement; /* for their names */
 } RemoteConnection;
@@ -71,6 +90,10 @@ typedef struct RemoteConnectionTarget
 	const char **values;
 	bool		password_required;	/* fail unless the server asked for a
 									 * password */
+	uint64		node;			/* hash of the node's address */
+	TimestampTz place_deadline; /* until when to wait if there are
+								 * consistency.connection_limit connections to
+								 * the node; 0: not at all */
 } RemoteConnectionTarget;
 
 extern bool connection_is_backing_off(Oid serverid, Oid userid);
@@ -80,6 +103,8 @@ extern RemoteConnection *connection_open(Oid serverid, Oid userid,
 										 const RemoteConnectionTarget *target,
 										 RemoteError *error);
 extern void connection_release(RemoteConnection *connection, bool reusable);
+extern int	connection_idle_timeout(const RemoteConnection *connection);
+extern void connection_transaction_ended(RemoteConnection *connection);
 extern void connection_discard_all(void);
 extern bool connection_wait(RemoteConnection *connection, int socket_events, long timeout_ms);
 

@@ -40,12 +40,14 @@ static bool protocol_violation(RemoteQuery *query);
  *		Can the query go as COPY, and is that worth it?
  *
  * A simple query is converted as a whole, so the connection must have our
- * encoding already.
+ * encoding already.  The settings are a transaction of their own, after which a
+ * pooler may give us another session.
  */
 bool
 remote_copy_is_better(const RemoteQuery *query, const RemoteQueryText *text)
 {
 	return text->many_rows && text->nparams == 0 && text->result_format == 1 &&
+	!query->connection->pooled &&
 	PQclientEncoding(query->connection->conn) == pg_get_client_encoding();
 }
 

@@ -12,19 +12,11 @@
 #include "core/errors.h"
 #include "remote/remote_error.h"
 
-/* A result's fields, and the encoding that they are in */
-typedef struct FieldSource
-{
-	const PGresult *result;
-	int			encoding;
-} FieldSource;
-
-static FieldSource fields_of(const PGresult *result, PGconn *conn);
-static void copy_fields(RemoteError *error, const FieldSource *source);
+static void from_result(RemoteError *error, const PGresult *result, PGconn *conn, int encoding);
+static void copy_fields(RemoteError *error, const PGresult *result, int encoding);
 static char *copy_line(const char *text);
-static char *copy_field(const FieldSource *source, int field);
-static int	number_field(const FieldSource *source, int field);
-static bool is_fatal(const PGresult *result);
+static char *copy_field(const PGresult *result, int field, int encoding);
+static int	number_field(const PGresult *result, int field);
 static int	set_names(const RemoteError *error);
 static int	set_internal_query(const RemoteError *error);
 
@@ -48,21 +40,42 @@ remote_error_from_connection(RemoteError *error, PGconn *conn)
 	error->message = copy_line(message[0] ? message : "connection lost");
 }
 
-/* A result that is an error; fields that it lacks come from the connection. */
+/*
+ * remote_error_from_result
+ *		The result of a statement is an error; if it lacks fields, the
+ *		connection's.
+ *
+ * Statements run with our client's encoding over there.  (libpq hears of it only
+ * at the end of the transaction.)
+ */
 void
 remote_error_from_result(RemoteError *error, const PGresult *result, PGconn *conn)
 {
-	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-	FieldSource source = fields_of(result, conn);
+	from_result(error, result, conn, pg_get_client_encoding());
+}
 
-	if (sqlstate == NULL || PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) == NULL)
+/* The same while the connection has the encoding that it was made with. */
+void
+remote_error_from_setup(RemoteError *error, const PGresult *result, PGconn *conn)
+{
+	from_result(error, result, conn, PQclientEncoding(conn));
+}
+
+static void
+from_result(RemoteError *error, const PGresult *result, PGconn *conn, int encoding)
+{
+	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+	if (PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL ||
+		PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) == NULL)
 	{
 		remote_error_from_connection(error, conn);
 		return;
 	}
-	copy_fields(error, &source);
+	copy_fields(error, result, encoding);
 	error->from_server = true;
-	error->fatal = is_fatal(result);
+	error->fatal = severity &&
+		(strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
 }
 
 /* Raise it as our own, naming the node. */
@@ -123,10 +136,9 @@ remote_error_is_stale_warning(const PGresult *result)
  * Without a position in the statement: which one it belongs to isn't known here.
  */
 void
-remote_error_pass_notice_on(const PGresult *result, PGconn *conn)
+remote_error_pass_notice_on(const PGresult *result)
 {
 	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
-	FieldSource source = fields_of(result, conn);
 	RemoteError notice;
 	int			level;
 
@@ -142,7 +154,7 @@ remote_error_pass_notice_on(const PGresult *result, PGconn *conn)
 	else
 		return;					/* LOG and DEBUG are the other node's */
 
-	copy_fields(&notice, &source);
+	copy_fields(&notice, result, pg_get_client_encoding());
 	ereport(level,
 			(errcode(notice.sqlstate),
 			 errmsg_internal("%s", notice.message),
@@ -153,39 +165,27 @@ remote_error_pass_notice_on(const PGresult *result, PGconn *conn)
 			 set_internal_query(&notice)));
 }
 
-/* Texts come in the encoding that the connection has now. */
-static FieldSource
-fields_of(const PGresult *result, PGconn *conn)
-{
-	int			encoding = conn ? PQclientEncoding(conn) : -1;
-
-	return (FieldSource)
-	{
-		result, PG_VALID_ENCODING(encoding) ? encoding : GetDatabaseEncoding()
-	};
-}
-
 /* Copy all that a report says.  It has a SQLSTATE and a message. */
 static void
-copy_fields(RemoteError *error, const FieldSource *source)
+copy_fields(RemoteError *error, const PGresult *result, int encoding)
 {
-	const char *sqlstate = PQresultErrorField(source->result, PG_DIAG_SQLSTATE);
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 
 	memset(error, 0, sizeof(*error));
 	error->sqlstate = MAKE_SQLSTATE(sqlstate[0], sqlstate[1], sqlstate[2],
 									sqlstate[3], sqlstate[4]);
-	error->message = copy_field(source, PG_DIAG_MESSAGE_PRIMARY);
-	error->detail = copy_field(source, PG_DIAG_MESSAGE_DETAIL);
-	error->hint = copy_field(source, PG_DIAG_MESSAGE_HINT);
-	error->context = copy_field(source, PG_DIAG_CONTEXT);
-	error->schema_name = copy_field(source, PG_DIAG_SCHEMA_NAME);
-	error->table_name = copy_field(source, PG_DIAG_TABLE_NAME);
-	error->column_name = copy_field(source, PG_DIAG_COLUMN_NAME);
-	error->datatype_name = copy_field(source, PG_DIAG_DATATYPE_NAME);
-	error->constraint_name = copy_field(source, PG_DIAG_CONSTRAINT_NAME);
-	error->position = number_field(source, PG_DIAG_STATEMENT_POSITION);
-	error->internal_position = number_field(source, PG_DIAG_INTERNAL_POSITION);
-	error->internal_query = copy_field(source, PG_DIAG_INTERNAL_QUERY);
+	error->message = copy_field(result, PG_DIAG_MESSAGE_PRIMARY, encoding);
+	error->detail = copy_field(result, PG_DIAG_MESSAGE_DETAIL, encoding);
+	error->hint = copy_field(result, PG_DIAG_MESSAGE_HINT, encoding);
+	error->context = copy_field(result, PG_DIAG_CONTEXT, encoding);
+	error->schema_name = copy_field(result, PG_DIAG_SCHEMA_NAME, encoding);
+	error->table_name = copy_field(result, PG_DIAG_TABLE_NAME, encoding);
+	error->column_name = copy_field(result, PG_DIAG_COLUMN_NAME, encoding);
+	error->datatype_name = copy_field(result, PG_DIAG_DATATYPE_NAME, encoding);
+	error->constraint_name = copy_field(result, PG_DIAG_CONSTRAINT_NAME, encoding);
+	error->position = number_field(result, PG_DIAG_STATEMENT_POSITION);
+	error->internal_position = number_field(result, PG_DIAG_INTERNAL_POSITION);
+	error->internal_query = copy_field(result, PG_DIAG_INTERNAL_QUERY, encoding);
 }
 
 /* The first line, without the newline that libpq ends its messages with. */
@@ -195,31 +195,32 @@ copy_line(const char *text)
 	return pnstrdup(text, strcspn(text, "\n"));
 }
 
+/* A field in the server's encoding; what isn't valid in its own is replaced. */
 static char *
-copy_field(const FieldSource *source, int field)
+copy_field(const PGresult *result, int field, int encoding)
 {
-	const char *value = PQresultErrorField(source->result, field);
+	const char *value = PQresultErrorField(result, field);
+	char	   *copy;
 
 	if (value == NULL)
 		return NULL;
-	return pstrdup(pg_any_to_server(value, strlen(value), source->encoding));
+	if (PG_VALID_ENCODING(encoding) && pg_verify_mbstr(encoding, value, strlen(value), true))
+		return pstrdup(pg_any_to_server(value, strlen(value), encoding));
+	copy = pstrdup(value);
+	for (char *c = copy; *c; c++)
+	{
+		if (IS_HIGHBIT_SET(*c))
+			*c = '?';
+	}
+	return copy;
 }
 
 static int
-number_field(const FieldSource *source, int field)
+number_field(const PGresult *result, int field)
 {
-	const char *value = PQresultErrorField(source->result, field);
+	const char *value = PQresultErrorField(result, field);
 
 	return value ? atoi(value) : 0;
-}
-
-/* Did the other session end with this error? */
-static bool
-is_fatal(const PGresult *result)
-{
-	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
-
-	return severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
 }
 
 /* For ereport(): the names of the objects that it is about. */

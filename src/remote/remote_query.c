@@ -25,7 +25,8 @@
  * One with many rows goes as COPY (remote_copy.c).
  *
  * The answer's token comes as a parameter status ahead of the end of the
- * pipeline, at no extra cost.
+ * pipeline, at no extra cost.  Not so behind a pooler: the session may have told
+ * its last client already.  There it is asked for, behind the query.
  *
  *-------------------------------------------------------------------------
  */
@@ -47,6 +48,12 @@
 /* how long a node may take to heed a cancel, milliseconds */
 #define CANCEL_LIMIT_MS 5000
 
+/* tells what the other side's session has seen */
+#define TOKEN_SQL "SELECT consistency.token()"
+
+/* the first of a transaction: a pooler's session may have another default */
+#define BEGIN_POOLED_SQL "SET transaction_isolation = 'read committed'"
+
 /* statements kept prepared on one connection */
 #define MAX_STATEMENTS 256
 
@@ -60,6 +67,8 @@ typedef struct Statement
 
 #define STATEMENT_NAME_SIZE 32
 
+static bool send_command(RemoteQuery *query, const char *sql);
+static bool begin_pooled(RemoteQuery *query, const List *ahead);
 static bool send_ahead(RemoteQuery *query, const List *ahead);
 static bool send_query(RemoteQuery *query, const RemoteQueryText *text);
 static bool send_behind(RemoteQuery *query, const RemoteQueryText *text);
@@ -67,6 +76,7 @@ static Statement *find_statement(RemoteConnection *connection, const RemoteQuery
 static void note_statement(RemoteConnection *connection, uint64 key);
 static bool skip_setup(RemoteQuery *query);
 static void finish(RemoteQuery *query);
+static bool read_token(RemoteQuery *query);
 static bool read_ticket(RemoteQuery *query);
 static bool read_commit(RemoteQuery *query);
 static bool is_error(const PGresult *result);
@@ -100,23 +110,13 @@ remote_query_send(RemoteQuery *query, const RemoteQueryText *text,
 		remote_query_fail(query, NULL);
 		return false;
 	}
-	if ((connection->pooled && !send_ahead(query, text->ahead)) ||
+	if ((connection->pooled && !begin_pooled(query, text->ahead)) ||
 		!remote_query_send_settings(query))
 		return false;
 
-	if (position_before(connection->position, position))
-	{
-		char	   *sql = psprintf("SET consistency.token = '%s'", token);
-		bool		sent = PQsendQueryParams(conn, sql, 0, NULL, NULL, NULL, NULL, 0);
-
-		pfree(sql);
-		if (!sent)
-		{
-			remote_query_fail(query, NULL);
-			return false;
-		}
-		query->setup_commands++;
-	}
+	if (position_before(connection->position, position) &&
+		!send_command(query, psprintf("SET consistency.token = '%s'", token)))
+		return false;
 
 	if (!connection->pooled && !send_ahead(query, text->ahead))
 		return false;
@@ -210,6 +210,31 @@ remote_query_send_settings(RemoteQuery *query)
 	return true;
 }
 
+/* Queue a command ahead of the query. */
+static bool
+send_command(RemoteQuery *query, const char *sql)
+{
+	if (!PQsendQueryParams(query->connection->conn, sql, 0, NULL, NULL, NULL, NULL, 0))
+	{
+		remote_query_fail(query, NULL);
+		return false;
+	}
+	query->setup_commands++;
+	return true;
+}
+
+/*
+ * Behind a pooler a transaction is begun before the settings, which last no
+ * longer than it.  An implicit one has the session's isolation unless told so.
+ */
+static bool
+begin_pooled(RemoteQuery *query, const List *ahead)
+{
+	if (ahead == NIL && PQtransactionStatus(query->connection->conn) == PQTRANS_IDLE)
+		return send_command(query, BEGIN_POOLED_SQL);
+	return send_ahead(query, ahead);
+}
+
 /* Queue the commands that go ahead of the query. */
 static bool
 send_ahead(RemoteQuery *query, const List *ahead)
@@ -218,13 +243,8 @@ send_ahead(RemoteQuery *query, const List *ahead)
 
 	foreach(cell, ahead)
 	{
-		if (!PQsendQueryParams(query->connection->conn, lfirst(cell), 0,
-							   NULL, NULL, NULL, NULL, 0))
-		{
-			remote_query_fail(query, NULL);
+		if (!send_command(query, lfirst(cell)))
 			return false;
-		}
-		query->setup_commands++;
 	}
 	return true;
 }
@@ -238,6 +258,9 @@ send_behind(RemoteQuery *query, const RemoteQueryText *text)
 {
 	PGconn	   *conn = query->connection->conn;
 
+	if (query->connection->pooled &&
+		!PQsendQueryParams(conn, TOKEN_SQL, 0, NULL, NULL, NULL, NULL, 0))
+		return false;
 	if (text->ticket &&
 		!PQsendQueryParams(conn, REMOTE_QUERY_TICKET_SQL, 0, NULL, NULL, NULL, NULL, 0))
 		return false;
@@ -256,6 +279,7 @@ send_query(RemoteQuery *query, const RemoteQueryText *text)
 	char		name[STATEMENT_NAME_SIZE];
 
 	if (statement == NULL && text->nparams == 0 && text->text_is_exact && !text->ticket &&
+		!query->connection->pooled &&
 		query->setup_commands == 0)
 	{
 		query->simple = true;
@@ -439,6 +463,8 @@ finish(RemoteQuery *query)
 
 	/* A NULL ends the query's results; all there is in a simple query. */
 	result = remote_query_next_result(query);
+	if (query->connection->pooled && query->error.sqlstate == 0 && !read_token(query))
+		return;
 	if (query->wants_ticket && query->error.sqlstate == 0 && !read_ticket(query))
 		return;
 	if (query->commits && query->error.sqlstate == 0 && !read_commit(query))
@@ -455,6 +481,25 @@ finish(RemoteQuery *query)
 	}
 	PQclear(result);
 	query->finished = (query->error.sqlstate == 0);
+}
+
+/* Read the answer to the question for the token. */
+static bool
+read_token(RemoteQuery *query)
+{
+	PGresult   *result = remote_query_next_result(query);
+
+	if (query->error.sqlstate != 0)
+		return false;
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+		remote_query_fail(query, result);
+	else
+		strlcpy(query->connection->token, PQgetvalue(result, 0, 0),
+				sizeof(query->connection->token));
+	PQclear(result);
+	if (query->error.sqlstate == 0)
+		PQclear(remote_query_next_result(query));	/* the NULL behind it */
+	return query->error.sqlstate == 0;
 }
 
 /* Read the answer to the question for the ticket. */

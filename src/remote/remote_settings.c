@@ -58,9 +58,9 @@ static uint64 setting_hash(const struct config_generic *setting);
 static void collect_settings(StringInfo settings);
 static bool carried_over(const struct config_generic *setting);
 static void add_setting(StringInfo settings, const char *name, const char *otherwise);
-static void add_change(RemoteSettingsChange *change, StringInfo sql, int encoding,
-					   const char *name, const char *value);
-static void add_resets(RemoteSettingsChange *change, StringInfo sql, int encoding,
+static void add_change(RemoteSettingsChange *change, StringInfo sql,
+					   const RemoteConnection *connection, const char *name, const char *value);
+static void add_resets(RemoteSettingsChange *change, StringInfo sql,
 					   RemoteConnection *connection, const StringInfo wanted);
 static void note_names(StringInfo names, const StringInfo settings);
 static const char *find_setting(const StringInfo settings, const char *name);
@@ -83,7 +83,6 @@ remote_settings_change(RemoteConnection *connection, const RemotePromise *promis
 	StringInfoData wanted;
 	StringInfoData sql;
 	StringInfo	had = &connection->settings;
-	int			encoding = PQclientEncoding(connection->conn);	/* still the old one */
 	uint64		fingerprint = settings_fingerprint(connection, promise);
 
 	/* The same as last time?  That is how it mostly is. */
@@ -105,9 +104,9 @@ remote_settings_change(RemoteConnection *connection, const RemotePromise *promis
 		const char *old = find_setting(had, name);
 
 		if (old == NULL || strcmp(old, value) != 0)
-			add_change(change, &sql, encoding, name, value);
+			add_change(change, &sql, connection, name, value);
 	}
-	add_resets(change, &sql, encoding, connection, &wanted);
+	add_resets(change, &sql, connection, &wanted);
 
 	resetStringInfo(had);
 	appendBinaryStringInfo(had, wanted.data, wanted.len);
@@ -146,6 +145,7 @@ settings_fingerprint(const RemoteConnection *connection, const RemotePromise *pr
 	hash = hash_combine64(hash, (uint64) promise->max_staleness_ms << 32 | (uint32) promise->max_lag);
 	hash = hash_combine64(hash, promise->wait_timeout_ms);
 	hash = hash_combine64(hash, (uint64) connection->login << 32 | GetUserId());
+	hash = hash_combine64(hash, connection_idle_timeout(connection));
 
 	/* Settings never move: those of the server and ours are defined for good. */
 	if (answers[0] == NULL)
@@ -236,7 +236,8 @@ add_session(StringInfo settings, const RemoteConnection *connection)
 	appendStringInfo(settings, "role%c%s%c", 0, name, 0);
 	appendStringInfo(settings, "client_connection_check_interval%c500ms%c", 0, 0);
 	appendStringInfo(settings, "statement_timeout%c0%c", 0, 0);
-	appendStringInfo(settings, "idle_session_timeout%c0%c", 0, 0);
+	appendStringInfo(settings, "idle_session_timeout%c%d%c", 0,
+					 connection_idle_timeout(connection), 0);
 	appendStringInfo(settings, "consistency.report_token%con%c", 0, 0);
 	appendStringInfo(settings, "consistency.routing%coff%c", 0, 0);
 }
@@ -297,12 +298,15 @@ add_setting(StringInfo settings, const char *name, const char *otherwise)
  * Value NULL: back to the default.
  */
 static void
-add_change(RemoteSettingsChange *change, StringInfo sql, int encoding, const char *name,
-		   const char *value)
+add_change(RemoteSettingsChange *change, StringInfo sql, const RemoteConnection *connection,
+		   const char *name, const char *value)
 {
-	appendStringInfo(sql, "%s pg_catalog.set_config($%d, $%d, false)",
+	int			encoding = PQclientEncoding(connection->conn);	/* still the old one */
+
+	appendStringInfo(sql, "%s pg_catalog.set_config($%d, $%d, %s)",
 					 change->nvalues == 0 ? "SELECT" : ",",
-					 change->nvalues + 1, change->nvalues + 2);
+					 change->nvalues + 1, change->nvalues + 2,
+					 connection->pooled ? "true" : "false");
 	if (change->values == NULL)
 		change->values = palloc(sizeof(char *) * 2);
 	else
@@ -317,8 +321,8 @@ add_change(RemoteSettingsChange *change, StringInfo sql, int encoding, const cha
  * known of what the other side has, so does whatever was ever sent.
  */
 static void
-add_resets(RemoteSettingsChange *change, StringInfo sql, int encoding,
-		   RemoteConnection *connection, const StringInfo wanted)
+add_resets(RemoteSettingsChange *change, StringInfo sql, RemoteConnection *connection,
+		   const StringInfo wanted)
 {
 	const StringInfo had = &connection->settings;
 	const StringInfo names = &connection->setting_names;
@@ -327,7 +331,7 @@ add_resets(RemoteSettingsChange *change, StringInfo sql, int encoding,
 	{
 		if (find_setting(wanted, name) == NULL &&
 			(had->len == 0 || find_setting(had, name) != NULL))
-			add_change(change, sql, encoding, name, NULL);
+			add_change(change, sql, connection, name, NULL);
 	}
 }
 

@@ -12,6 +12,8 @@ SELECT bag_eq(
         WHERE name = 'consistency' OR name LIKE 'consistency.%' $$,
     $$ VALUES ('consistency', 'enum', 'user'),
               ('consistency.bounded_keeps_session', 'bool', 'user'),
+              ('consistency.connection_idle_timeout', 'integer', 'user'),
+              ('consistency.connection_limit', 'integer', 'sighup'),
               ('consistency.default_level', 'enum', 'user'),
               ('consistency.fallback_limit', 'integer', 'sighup'),
               ('consistency.max_lag', 'integer', 'user'),
@@ -39,6 +41,8 @@ SELECT bag_eq(
     $$ SELECT name, boot_val FROM pg_settings
         WHERE name LIKE 'consistency.%' AND name <> 'consistency.route_min_cost' $$,
     $$ VALUES ('consistency.bounded_keeps_session', 'off'),
+              ('consistency.connection_idle_timeout', '300000'),
+              ('consistency.connection_limit', '-1'),
               ('consistency.default_level', 'session'),
               ('consistency.fallback_limit', '-1'),
               ('consistency.max_lag', '-1'),
@@ -58,7 +62,8 @@ SELECT bag_eq(
 SELECT bag_eq(
     $$ SELECT name, min_val, unit FROM pg_settings
         WHERE name LIKE 'consistency.%' AND unit IS NOT NULL $$,
-    $$ VALUES ('consistency.max_lag', '-1', 'B'), ('consistency.max_staleness', '-1', 'ms'),
+    $$ VALUES ('consistency.connection_idle_timeout', '0', 'ms'),
+              ('consistency.max_lag', '-1', 'B'), ('consistency.max_staleness', '-1', 'ms'),
               ('consistency.staleness_ceiling', '-1', 'ms'),
               ('consistency.wait_timeout', '1', 'ms'), ('consistency.monitor_interval', '10', 'ms') $$,
     'units and minima');
