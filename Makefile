@@ -87,6 +87,7 @@ OBJS = \
 	src/remote/connection_limit.o \
 	src/remote/cancel.o \
 	src/remote/remote_query.o \
+	src/remote/remote_prepared.o \
 	src/remote/remote_copy.o \
 	src/remote/remote_settings.o \
 	src/remote/remote_row.o \

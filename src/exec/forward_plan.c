@@ -18,8 +18,9 @@
 #include "exec/forward_plan.h"
 #include "exec/forward_scan.h"
 #include "exec/routed_plan.h"
+#include "exec/writes.h"
 
-static CustomScan *make_scan(bool writes);
+static CustomScan *make_scan(bool writes, bool keeps_state);
 
 /* Does the statement run at the primary? */
 bool
@@ -41,7 +42,7 @@ PlannedStmt *
 forward_plan_of_query(Query *query, int cursor_options)
 {
 	PlannedStmt *plan = makeNode(PlannedStmt);
-	CustomScan *scan = make_scan(true);
+	CustomScan *scan = make_scan(true, writes_session_state(query));
 	bool		has_row_security;
 
 	plan->commandType = query->commandType;
@@ -69,7 +70,7 @@ PlannedStmt *
 forward_plan_of_plan(const PlannedStmt *plan, bool scrolls)
 {
 	PlannedStmt *forward = makeNode(PlannedStmt);
-	CustomScan *scan = make_scan(false);
+	CustomScan *scan = make_scan(false, false);
 	const Plan *local = plan->planTree;
 
 	memcpy(forward, plan, sizeof(PlannedStmt));
@@ -94,12 +95,19 @@ forward_plan_writes(const CustomScan *scan)
 	return boolVal(linitial(scan->custom_private));
 }
 
+/* Does it leave something in the session over there? */
+bool
+forward_plan_keeps_state(const CustomScan *scan)
+{
+	return boolVal(lsecond(scan->custom_private));
+}
+
 static CustomScan *
-make_scan(bool writes)
+make_scan(bool writes, bool keeps_state)
 {
 	CustomScan *scan = makeNode(CustomScan);
 
 	scan->methods = &forward_scan_methods;
-	scan->custom_private = list_make1(makeBoolean(writes));
+	scan->custom_private = list_make2(makeBoolean(writes), makeBoolean(keeps_state));
 	return scan;
 }

@@ -44,6 +44,7 @@ typedef struct ForwardScanState
 	Declaration declaration;	/* what it is promised */
 	const char *reason;			/* why it runs there, for people */
 	bool		writes;
+	bool		keeps_state;	/* in the session over there */
 	bool		falls_back;		/* it is a read that could have run here */
 	int64		waited_us;		/* here, in vain */
 	bool		skip;			/* another query of the statement is sent */
@@ -102,6 +103,7 @@ create_state(CustomScan *scan)
 
 	state->css.methods = &exec_methods;
 	state->writes = forward_plan_writes(scan);
+	state->keeps_state = forward_plan_keeps_state(scan);
 	return (Node *) state;
 }
 
@@ -255,6 +257,7 @@ new_statement(ForwardScanState *state)
 
 	statement->declaration = state->declaration;
 	statement->writes = state->writes;
+	statement->keeps_state = state->keeps_state;
 	statement->falls_back = state->falls_back;
 	statement->waited_us = state->waited_us;
 	return statement;

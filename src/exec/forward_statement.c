@@ -141,6 +141,7 @@ begin(ForwardStatement *statement)
 	statement->query.abandon = node_is_gone;
 	statement->query.abandon_arg = statement;
 	statement->query.connection->stale_answer = false;
+	statement->query.connection->pinned |= statement->keeps_state;
 	node_state_begin_statement(statement->route.node.slot, statement->route.node.generation);
 
 	statement->running = true;

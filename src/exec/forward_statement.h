@@ -28,6 +28,8 @@ typedef struct ForwardStatement
 	bool		writes;			/* or may */
 	bool		in_transaction; /* it must not be a transaction of its own */
 	bool		bare;			/* nothing may go along with it */
+	bool		keeps_state;	/* it leaves something in the session over
+								 * there, which must not go when that is idle */
 	bool		falls_back;		/* a read that this replica couldn't serve in
 								 * time */
 	int64		waited_us;		/* its time that is gone already */

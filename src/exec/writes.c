@@ -30,6 +30,8 @@
 
 #include "exec/writes.h"
 
+static bool session_state_walker(Node *node, void *context);
+static bool function_keeps_state(Oid function, void *context);
 static bool writes_walker(Node *node, void *context);
 static bool reads_unlogged(const Query *query);
 static bool function_writes(Oid function, void *context);
@@ -40,6 +42,43 @@ bool
 writes_query(Query *query)
 {
 	return writes_walker((Node *) query, NULL);
+}
+
+/* Does it leave something in the session: an advisory lock? */
+bool
+writes_session_state(Query *query)
+{
+	return session_state_walker((Node *) query, NULL);
+}
+
+static bool
+session_state_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, session_state_walker, context, 0);
+	return check_functions_in_node(node, function_keeps_state, NULL) ||
+		expression_tree_walker(node, session_state_walker, context);
+}
+
+static bool
+function_keeps_state(Oid function, void *context)
+{
+	switch (function)
+	{
+		case F_PG_ADVISORY_LOCK_INT8:
+		case F_PG_ADVISORY_LOCK_INT4_INT4:
+		case F_PG_ADVISORY_LOCK_SHARED_INT8:
+		case F_PG_ADVISORY_LOCK_SHARED_INT4_INT4:
+		case F_PG_TRY_ADVISORY_LOCK_INT8:
+		case F_PG_TRY_ADVISORY_LOCK_INT4_INT4:
+		case F_PG_TRY_ADVISORY_LOCK_SHARED_INT8:
+		case F_PG_TRY_ADVISORY_LOCK_SHARED_INT4_INT4:
+			return true;
+		default:
+			return false;
+	}
 }
 
 static bool

@@ -392,6 +392,7 @@ disconnect(RemoteConnection *connection)
 	if (connection->statements)
 		hash_destroy(connection->statements);
 	connection->statements = NULL;
+	connection->has_ticket = false;
 }
 
 /* A server or mapping changed (hashvalue 0: perhaps any). */

@@ -78,8 +78,10 @@ typedef struct RemoteConnection
 	char		token[REMOTE_TOKEN_SIZE];	/* what it said when asked how far
 											 * it has seen, behind a pooler;
 											 * '' */
-	HTAB	   *statements;		/* prepared there, by text: remote_query.c */
+	HTAB	   *statements;		/* prepared there, by text: remote_prepared.c */
+	uint64		statements_as_of;	/* which changes of tables they know of */
 	uint32		next_statement; /* for their names */
+	bool		has_ticket;		/* what asks for tickets is prepared there */
 } RemoteConnection;
 
 /* How to connect, when there is no connection yet */

@@ -39,6 +39,7 @@
 #include "utils/memutils.h"
 
 #include "remote/remote_copy.h"
+#include "remote/remote_prepared.h"
 #include "remote/remote_query.h"
 #include "remote/remote_settings.h"
 
@@ -48,32 +49,21 @@
 /* how long a node may take to heed a cancel, milliseconds */
 #define CANCEL_LIMIT_MS 5000
 
+/* the prepared statement that asks for the ticket */
+#define TICKET_NAME "consistency_ticket"
+
 /* tells what the other side's session has seen */
 #define TOKEN_SQL "SELECT consistency.token()"
 
 /* the first of a transaction: a pooler's session may have another default */
 #define BEGIN_POOLED_SQL "SET transaction_isolation = 'read committed'"
 
-/* statements kept prepared on one connection */
-#define MAX_STATEMENTS 256
-
-/* A query text that was sent over a connection before */
-typedef struct Statement
-{
-	uint64		key;			/* hash of the text and the parameter types */
-	uint32		number;			/* its name is "consistency_<number>" */
-	bool		prepared;		/* the other side has it */
-} Statement;
-
-#define STATEMENT_NAME_SIZE 32
-
 static bool send_command(RemoteQuery *query, const char *sql);
 static bool begin_pooled(RemoteQuery *query, const List *ahead);
 static bool send_ahead(RemoteQuery *query, const List *ahead);
 static bool send_query(RemoteQuery *query, const RemoteQueryText *text);
 static bool send_behind(RemoteQuery *query, const RemoteQueryText *text);
-static Statement *find_statement(RemoteConnection *connection, const RemoteQueryText *text);
-static void note_statement(RemoteConnection *connection, uint64 key);
+static bool send_housekeeping(RemoteQuery *query);
 static bool skip_setup(RemoteQuery *query);
 static void finish(RemoteQuery *query);
 static bool read_token(RemoteQuery *query);
@@ -110,7 +100,8 @@ remote_query_send(RemoteQuery *query, const RemoteQueryText *text,
 		remote_query_fail(query, NULL);
 		return false;
 	}
-	if ((connection->pooled && !begin_pooled(query, text->ahead)) ||
+	if (!send_housekeeping(query) ||
+		(connection->pooled && !begin_pooled(query, text->ahead)) ||
 		!remote_query_send_settings(query))
 		return false;
 
@@ -235,6 +226,30 @@ begin_pooled(RemoteQuery *query, const List *ahead)
 	return send_ahead(query, ahead);
 }
 
+/* Queue what has to do with prepared statements only. */
+static bool
+send_housekeeping(RemoteQuery *query)
+{
+	RemoteConnection *connection = query->connection;
+
+	if (remote_prepared_drop_outdated(connection))
+	{
+		if (!send_command(query, "DEALLOCATE ALL"))
+			return false;
+		connection->has_ticket = false;
+	}
+	if (query->wants_ticket && !connection->has_ticket && !connection->pooled)
+	{
+		if (!PQsendPrepare(connection->conn, TICKET_NAME, REMOTE_QUERY_TICKET_SQL, 0, NULL))
+		{
+			remote_query_fail(query, NULL);
+			return false;
+		}
+		query->ticket_prepared_by = ++query->setup_commands;
+	}
+	return true;
+}
+
 /* Queue the commands that go ahead of the query. */
 static bool
 send_ahead(RemoteQuery *query, const List *ahead)
@@ -261,7 +276,10 @@ send_behind(RemoteQuery *query, const RemoteQueryText *text)
 	if (query->connection->pooled &&
 		!PQsendQueryParams(conn, TOKEN_SQL, 0, NULL, NULL, NULL, NULL, 0))
 		return false;
-	if (text->ticket &&
+	if (text->ticket && !query->connection->pooled &&
+		!PQsendQueryPrepared(conn, TICKET_NAME, 0, NULL, NULL, NULL, 0))
+		return false;
+	if (text->ticket && query->connection->pooled &&
 		!PQsendQueryParams(conn, REMOTE_QUERY_TICKET_SQL, 0, NULL, NULL, NULL, NULL, 0))
 		return false;
 	if ((text->ticket || text->commit) &&!PQsendFlushRequest(conn))
@@ -275,93 +293,34 @@ static bool
 send_query(RemoteQuery *query, const RemoteQueryText *text)
 {
 	PGconn	   *conn = query->connection->conn;
-	Statement  *statement = find_statement(query->connection, text);
-	char		name[STATEMENT_NAME_SIZE];
+	const RemotePrepared *prepared = remote_prepared_find(query->connection, text->sql,
+														  text->param_types, text->nparams);
+	char		name[REMOTE_PREPARED_NAME_SIZE];
 
-	if (statement == NULL && text->nparams == 0 && text->text_is_exact && !text->ticket &&
+	if (prepared == NULL && text->nparams == 0 && text->text_is_exact && !text->ticket &&
 		!query->connection->pooled &&
 		query->setup_commands == 0)
 	{
 		query->simple = true;
 		return PQexitPipelineMode(conn) && PQsendQuery(conn, text->sql);
 	}
-	if (statement == NULL)
+	if (prepared == NULL)
 		return PQsendQueryParams(conn, text->sql, text->nparams, text->param_types,
 								 text->param_values, text->param_lengths,
 								 text->param_formats, text->result_format);
 
-	snprintf(name, sizeof(name), "consistency_%u", statement->number);
-	if (!statement->prepared)
+	(void) remote_prepared_name(prepared, name);
+	if (!prepared->there)
 	{
 		if (!PQsendPrepare(conn, name, text->sql, text->nparams, text->param_types))
 			return false;
 		query->setup_commands++;
 		query->prepares = true;
-		query->statement_key = statement->key;
+		query->prepared_key = prepared->key;
 	}
 	return PQsendQueryPrepared(conn, name, text->nparams, text->param_values,
 							   text->param_lengths, text->param_formats,
 							   text->result_format);
-}
-
-/*
- * find_statement
- *		The entry of a text that this connection has seen before; NULL if it
- *		is new, or there are too many.
- *
- * A text is only prepared when it comes again: most texts with literals in
- * them never do.
- */
-static Statement *
-find_statement(RemoteConnection *connection, const RemoteQueryText *text)
-{
-	uint64		key;
-	Statement  *statement;
-
-	if (connection->pooled)
-		return NULL;
-	if (connection->statements == NULL)
-	{
-		HASHCTL		ctl = {0};
-
-		ctl.keysize = sizeof(uint64);
-		ctl.entrysize = sizeof(Statement);
-		connection->statements = hash_create("consistency statements", 16, &ctl,
-											 HASH_ELEM | HASH_BLOBS);
-	}
-
-	key = hash_bytes_extended((const unsigned char *) text->sql, strlen(text->sql), 0);
-	key = hash_bytes_extended((const unsigned char *) text->param_types,
-							  sizeof(Oid) * text->nparams, key);
-
-	statement = hash_search(connection->statements, &key, HASH_FIND, NULL);
-	if (statement == NULL)
-		note_statement(connection, key);
-	return statement;
-}
-
-/* Remember a text; where there are too many, at the cost of those seen once. */
-static void
-note_statement(RemoteConnection *connection, uint64 key)
-{
-	Statement  *statement;
-
-	if (hash_get_num_entries(connection->statements) >= MAX_STATEMENTS)
-	{
-		HASH_SEQ_STATUS status;
-
-		hash_seq_init(&status, connection->statements);
-		while ((statement = hash_seq_search(&status)) != NULL)
-		{
-			if (!statement->prepared)
-				hash_search(connection->statements, &statement->key, HASH_REMOVE, NULL);
-		}
-	}
-	if (hash_get_num_entries(connection->statements) >= MAX_STATEMENTS)
-		return;
-	statement = hash_search(connection->statements, &key, HASH_ENTER, NULL);
-	statement->number = connection->next_statement++;
-	statement->prepared = false;
 }
 
 /* Push out what is queued. */
@@ -414,6 +373,8 @@ remote_query_next_result(RemoteQuery *query)
 static bool
 skip_setup(RemoteQuery *query)
 {
+	int			done = 0;
+
 	if (query->setup_commands == 0)
 		return true;
 
@@ -440,12 +401,9 @@ skip_setup(RemoteQuery *query)
 			return false;
 
 		if (query->setup_commands == 1 && query->prepares)
-		{
-			Statement  *statement = hash_search(query->connection->statements,
-												&query->statement_key, HASH_FIND, NULL);
-
-			statement->prepared = true;
-		}
+			remote_prepared_is_there(query->connection, query->prepared_key);
+		if (++done == query->ticket_prepared_by)
+			query->connection->has_ticket = true;
 	}
 	PQsetSingleRowMode(query->connection->conn);
 	return true;

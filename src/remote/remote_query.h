@@ -55,7 +55,9 @@ typedef struct RemoteQuery
 	int			setup_commands; /* commands ahead of the query, not answered
 								 * yet */
 	bool		prepares;		/* the last of them prepares the statement */
-	uint64		statement_key;	/* which one */
+	uint64		prepared_key;	/* which one */
+	int			ticket_prepared_by; /* the command, from 1, that prepares what
+									 * asks for the ticket; 0: none does */
 	bool		simple;			/* sent as a simple query, not in a pipeline */
 	bool		copy;			/* sent as COPY: see remote_copy.c */
 	PGresult   *shape;			/* of a COPY: a result without rows that tells

@@ -146,7 +146,7 @@ sub reader
 	$session->do("SET $_") foreach "consistency = 'bounded'", "consistency.max_staleness = '100ms'",
 	  "consistency.wait_timeout = '100ms'", "consistency.on_timeout = 'stale'";
 	usleep(200_000);
-	my $result = $session->query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT v FROM t WHERE id = 1');
+	my $result = $session->query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT v FROM t WHERE id = 1');
 	is($result->{error}, undef, 'REPEATABLE READ, answered stale');
 	is($session->row('SELECT * FROM consistency.last_read()')->{place}, 'stale', '... and the statement says so');
 	is($session->query('SELECT v FROM firm')->{error}{code}, 'YC001', '... but not below a minimum');
