@@ -73,6 +73,7 @@ OBJS = \
 	src/exec/forward_release.o \
 	src/exec/forward_utility.o \
 	src/exec/forward_copy.o \
+	src/exec/forward_execute.o \
 	src/exec/fallback.o \
 	src/exec/routed_scan.o \
 	src/exec/route.o \
@@ -88,6 +89,7 @@ OBJS = \
 	src/remote/cancel.o \
 	src/remote/remote_query.o \
 	src/remote/remote_prepared.o \
+	src/remote/remote_record.o \
 	src/remote/remote_copy.o \
 	src/remote/remote_settings.o \
 	src/remote/remote_row.o \

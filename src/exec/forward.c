@@ -36,6 +36,7 @@
 /* A plan is made anew, for this server. */
 static bool planning_for_here = false;
 
+static void refuse_rows_of_rule(void);
 static PlannedStmt *plan_for_here(const QueryDesc *queryDesc);
 static PlannedStmt *plan_text(const QueryDesc *queryDesc, const char *text);
 
@@ -81,10 +82,11 @@ forward_execution(QueryDesc *queryDesc)
 {
 	bool		planned = forward_plan_is(queryDesc->plannedstmt);
 
-	if (!planned && !forward_transaction_is_open())
+	if (!planned && !forward_transaction_is_open() && !forward_runs_portal())
 		return false;
 	if (!nesting_is_clients(queryDesc->sourceText) || !nesting_may_leave(false))
 		return false;
+	refuse_rows_of_rule();
 	if (!planned)
 		forward_read(queryDesc);
 	else if (!forward_may_write())
@@ -102,6 +104,50 @@ forward_explained(QueryDesc *queryDesc, bool leader)
 	if (RecoveryInProgress() && !forward_plan_is(queryDesc->plannedstmt) &&
 		(leader || forward_transaction_is_open()) && forward_is_possible())
 		forward_read(queryDesc);
+}
+
+/*
+ * forward_runs_portal
+ *		Have rules made several queries of the client's statement, of which one
+ *		runs at the primary?  Then all of them do, with it.
+ */
+bool
+forward_runs_portal(void)
+{
+	ListCell   *cell;
+
+	if (ActivePortal == NULL || list_length(ActivePortal->stmts) < 2)
+		return false;
+	foreach(cell, ActivePortal->stmts)
+	{
+		if (forward_plan_is(lfirst_node(PlannedStmt, cell)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The rows of a SELECT that a rule has added come ahead of those of the statement,
+ * or behind them, without anything between.  Only clients that use the simple
+ * protocol are given them at all.
+ */
+static void
+refuse_rows_of_rule(void)
+{
+	ListCell   *cell;
+
+	if (ActivePortal == NULL || list_length(ActivePortal->stmts) < 2 || !nesting_is_simple_query())
+		return;
+	foreach(cell, ActivePortal->stmts)
+	{
+		const PlannedStmt *plan = lfirst_node(PlannedStmt, cell);
+
+		if (plan->commandType == CMD_SELECT && !plan->canSetTag)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("a rule that returns rows cannot be run from a replica"),
+					 errhint("Connect to the primary for it.")));
+	}
 }
 
 /* Have a query that could be executed here run at the primary. */

@@ -17,6 +17,7 @@ extern bool forward_may_write(void);
 extern bool forward_query(Query *query, const char *text);
 extern bool forward_execution(QueryDesc *queryDesc);
 extern void forward_explained(QueryDesc *queryDesc, bool leader);
+extern bool forward_runs_portal(void);
 extern void forward_read(QueryDesc *queryDesc);
 
 #endif							/* CONSISTENCY_FORWARD_H */

@@ -23,8 +23,8 @@
 /* the longest message that a client may send, as in PostgreSQL's own COPY */
 #define LONGEST_MESSAGE (MaxAllocSize - 1)
 
-/* how often it is looked whether the primary has given up, bytes */
-#define LOOK_INTERVAL (64 * 1024)
+/* how much may wait to be sent before the client's next data are read, bytes */
+#define FLUSH_INTERVAL (64 * 1024)
 
 static void join(ForwardStatement *statement);
 static void send_statement(ForwardStatement *statement);
@@ -32,7 +32,6 @@ static void begin_copy(const PGresult *result, char message);
 static void copy_in(ForwardStatement *statement);
 static bool read_message(StringInfo data, int *type);
 static bool put_data(ForwardStatement *statement, const StringInfo data);
-static bool primary_gave_up(ForwardStatement *statement);
 static void end_copy_in(ForwardStatement *statement, const char *failure);
 static void copy_out(ForwardStatement *statement);
 static void read_end(ForwardStatement *statement);
@@ -112,12 +111,15 @@ begin_copy(const PGresult *result, char message)
 		pq_flush();
 }
 
-/* Pass on what the client sends, up to its end. */
+/*
+ * Pass on what the client sends, up to its end.  If the primary has failed by then,
+ * it doesn't listen any more, but says so only when it is asked at the end.
+ */
 static void
 copy_in(ForwardStatement *statement)
 {
 	StringInfoData data;
-	Size		since_look = 0;
+	Size		unsent = 0;
 	int			type;
 
 	initStringInfo(&data);
@@ -127,12 +129,11 @@ copy_in(ForwardStatement *statement)
 		switch (type)
 		{
 			case 'd':
-				if (!put_data(statement, &data))
+				unsent += data.len;
+				if (!put_data(statement, &data) ||
+					(unsent >= FLUSH_INTERVAL && !remote_query_flush(&statement->query)))
 					forward_statement_fail(statement);
-				since_look += data.len;
-				if (since_look >= LOOK_INTERVAL && primary_gave_up(statement))
-					return;
-				since_look %= LOOK_INTERVAL;
+				unsent %= FLUSH_INTERVAL;
 				break;
 			case 'c':
 				end_copy_in(statement, NULL);
@@ -183,15 +184,6 @@ put_data(ForwardStatement *statement, const StringInfo data)
 	if (rc < 0)
 		remote_query_fail(query, NULL);
 	return rc > 0;
-}
-
-/* Has the primary ended the COPY already, that is with an error? */
-static bool
-primary_gave_up(ForwardStatement *statement)
-{
-	PGconn	   *conn = statement->query.connection->conn;
-
-	return !PQconsumeInput(conn) || !PQisBusy(conn);
 }
 
 static void

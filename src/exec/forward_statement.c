@@ -49,6 +49,8 @@ static void error_unreachable(const ForwardStatement *statement, const RemoteErr
 static void settle_settings(ForwardStatement *statement);
 static void send(ForwardStatement *statement, const RemoteQueryText *text);
 static void check_columns(ForwardStatement *statement);
+static void raise_cancel(RemoteError *error);
+static void add_context(void *arg);
 static bool node_is_gone(void *arg);
 static void give_up(void *arg);
 
@@ -381,9 +383,8 @@ forward_statement_fail(ForwardStatement *statement)
 		remote_query_recover(query);
 	forward_statement_end(statement);
 
-	/* The cancel came from here, and here it is known why. */
 	if (QueryCancelPending && (query->error.sqlstate == ERRCODE_QUERY_CANCELED) && (known || !committed))
-		CHECK_FOR_INTERRUPTS();
+		raise_cancel(&query->error);
 	if (known)
 		remote_error_raise_own(&query->error, statement->text.source, statement->text.offset);
 	if (committed)
@@ -393,6 +394,30 @@ forward_statement_fail(ForwardStatement *statement)
 			 errmsg("connection to node \"%s\" was lost", statement->route.node_name),
 			 errdetail("%s.", query->error.message),
 			 statement->alone ? 0 : errhint("Nothing of the transaction was committed: try it again.")));
+}
+
+/* The cancel came from here, and here it is known why; but there, where. */
+static void
+raise_cancel(RemoteError *error)
+{
+	ErrorContextCallback callback = {
+		.previous = error_context_stack,
+		.callback = add_context,
+		.arg = error,
+	};
+
+	error_context_stack = &callback;
+	CHECK_FOR_INTERRUPTS();
+	error_context_stack = callback.previous;
+}
+
+static void
+add_context(void *arg)
+{
+	const RemoteError *error = arg;
+
+	if (error->context)
+		errcontext("%s", error->context);
 }
 
 /* Be done with it, wherever it is. */

@@ -52,6 +52,37 @@ forward_text_of_query(const char *source, int location, int length)
 	return part(source, start, end);
 }
 
+/*
+ * forward_text_execute
+ *		The text of EXPLAIN EXECUTE or CREATE TABLE AS EXECUTE (or of both) with
+ *		another name of what is executed.  Places in it mean nothing to the client
+ *		any more.
+ */
+ForwardText
+forward_text_execute(ForwardText text, const char *name)
+{
+	const char *sql = text.sql;
+	Lexer		lexer = lexer_start(sql, 0, strlen(sql));
+	Token		token = next_token(&lexer);
+	int			end;
+
+	if (is_word(&lexer, token, "explain"))
+	{
+		skip_explain(&lexer);
+		token = next_token(&lexer);
+	}
+	if (is_word(&lexer, token, "create"))
+		(void) (skip_to(&lexer, "as") && skip_to(&lexer, "execute"));
+	token = next_token(&lexer);
+	end = token.end;
+	while (sql[end] == '"')		/* quotes inside of quotes */
+		end = next_token(&lexer).end;
+	return (ForwardText)
+	{
+		.sql = psprintf("%.*s%s%s", token.start, sql, name, sql + end),
+	};
+}
+
 static ForwardText
 part(const char *source, int start, int end)
 {

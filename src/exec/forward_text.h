@@ -18,5 +18,6 @@ typedef struct ForwardText
 
 extern ForwardText forward_text_of_statement(const char *source, int location, int length);
 extern ForwardText forward_text_of_query(const char *source, int location, int length);
+extern ForwardText forward_text_execute(ForwardText text, const char *name);
 
 #endif							/* CONSISTENCY_FORWARD_TEXT_H */

@@ -28,6 +28,7 @@
 #include "exec/client_transaction.h"
 #include "exec/forward.h"
 #include "exec/forward_copy.h"
+#include "exec/forward_execute.h"
 #include "exec/forward_release.h"
 #include "exec/forward_statement.h"
 #include "exec/forward_transaction.h"
@@ -50,6 +51,7 @@ static Place place_of_definition(Node *statement);
 static bool is_own_procedure(const CallStmt *statement);
 static bool makes_temporary(Node *statement);
 static bool is_temporary(const RangeVar *relation);
+static bool is_in_temporary_schema(const List *name);
 static bool must_be_alone(Node *statement);
 static bool detaches_concurrently(const AlterTableStmt *statement);
 static void refuse(Node *statement) pg_attribute_noreturn();
@@ -73,6 +75,8 @@ forward_utility(const PlannedStmt *pstmt, const char *text, ParamListInfo params
 
 	if (!IsTransactionState())
 		return false;
+	if (forward_runs_portal())
+		return true;			/* a rule's NOTIFY */
 	declaration_of_statement(&declaration, text, pstmt->stmt_location, pstmt->stmt_len, NIL);
 	place = place_of(statement, &declaration);
 	if (place == PLACE_HERE || !forward_may_write())
@@ -161,8 +165,11 @@ place_of_explain(const ExplainStmt *statement)
 	}
 	if (!analyze)
 		return PLACE_HERE;
+	if (query->commandType == CMD_UTILITY && IsA(query->utilityStmt, CreateTableAsStmt))
+		return PLACE_PRIMARY_CATALOGS;
 	if (query->commandType == CMD_UTILITY)
-		return IsA(query->utilityStmt, CreateTableAsStmt) ? PLACE_PRIMARY_CATALOGS : PLACE_HERE;
+		return IsA(query->utilityStmt, ExecuteStmt) &&
+			forward_execute_writes((ExecuteStmt *) query->utilityStmt) ? PLACE_PRIMARY : PLACE_HERE;
 	return writes_query(query) ? PLACE_PRIMARY : PLACE_HERE;
 }
 
@@ -204,6 +211,18 @@ makes_temporary(Node *statement)
 			return is_temporary(((CreateTableAsStmt *) statement)->into->rel);
 		case T_ViewStmt:
 			return is_temporary(((ViewStmt *) statement)->view);
+		case T_CompositeTypeStmt:
+			return is_temporary(((CompositeTypeStmt *) statement)->typevar);
+		case T_CreateDomainStmt:
+			return is_in_temporary_schema(((CreateDomainStmt *) statement)->domainname);
+		case T_CreateEnumStmt:
+			return is_in_temporary_schema(((CreateEnumStmt *) statement)->typeName);
+		case T_CreateFunctionStmt:
+			return is_in_temporary_schema(((CreateFunctionStmt *) statement)->funcname);
+		case T_CreateRangeStmt:
+			return is_in_temporary_schema(((CreateRangeStmt *) statement)->typeName);
+		case T_DefineStmt:
+			return is_in_temporary_schema(((DefineStmt *) statement)->defnames);
 		default:
 			return false;
 	}
@@ -214,6 +233,15 @@ is_temporary(const RangeVar *relation)
 {
 	return relation->relpersistence == RELPERSISTENCE_TEMP ||
 		(relation->schemaname && strcmp(relation->schemaname, "pg_temp") == 0);
+}
+
+/* A name as a list of its parts */
+static bool
+is_in_temporary_schema(const List *name)
+{
+	int			length = list_length(name);
+
+	return length > 1 && strcmp(strVal(list_nth(name, length - 2)), "pg_temp") == 0;
 }
 
 /* Is nothing else allowed in its transaction, or its message? */
@@ -281,6 +309,9 @@ refuse(Node *statement)
 static void
 run(ForwardStatement *forward, Node *statement, DestReceiver *dest, QueryCompletion *qc)
 {
+	const ExecuteStmt *execute = forward_execute_in(statement);
+	const char *prepared = execute ? forward_execute_prepare(forward, execute) : NULL;
+
 	if (IsA(statement, CopyStmt))
 		forward_copy(forward);
 	else
@@ -295,6 +326,8 @@ run(ForwardStatement *forward, Node *statement, DestReceiver *dest, QueryComplet
 			forward_statement_run(forward);
 	}
 	forward_statement_note(forward, "statement runs at the primary only");
+	if (prepared)
+		forward_execute_deallocate(forward, prepared);
 	if (qc)
 		forward_statement_completion(forward, qc);
 }

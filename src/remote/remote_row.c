@@ -17,7 +17,9 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 
+#include "remote/remote_record.h"
 #include "remote/remote_row.h"
 
 /* How a column's binary form becomes a Datum: the most common types by hand */
@@ -29,7 +31,8 @@ typedef enum ColumnReader
 	READ_INT4,
 	READ_INT8,
 	READ_FLOAT8,
-	READ_TEXT					/* text-like, in the database's encoding */
+	READ_TEXT,					/* text-like, in the database's encoding */
+	READ_RECORD					/* see remote_record.c */
 } ColumnReader;
 
 struct RemoteRowReader
@@ -47,10 +50,11 @@ struct RemoteRowReader
 
 static bool text_form_is_exact(Oid type);
 static bool has_binary_form(Oid type, bool receive);
+static bool columns_have_binary_form(Oid type, bool receive);
 static void look_up_functions(RemoteRowReader *reader, bool binary);
 static void read_result(RemoteRowReader *reader, const PGresult *result, TupleTableSlot *slot);
 static void read_copy(RemoteRowReader *reader, char *data, int length, TupleTableSlot *slot);
-static ColumnReader choose_reader(Oid receive_function);
+static ColumnReader choose_reader(Oid type, Oid receive_function);
 static Datum read_binary(RemoteRowReader *reader, int column, char *data, int length);
 
 /* A reader of rows of this shape, in the current memory context. */
@@ -273,33 +277,68 @@ look_up_functions(RemoteRowReader *reader, bool binary)
 		if (binary)
 			getTypeBinaryInputInfo(type, &function, &reader->ioparams[i]);
 		else
+		{
 			getTypeInputInfo(type, &function, &reader->ioparams[i]);
+			if (type == PG_NODE_TREEOID)
+				function = F_TEXTIN;	/* as it is kept; its own refuses it */
+		}
 		fmgr_info_cxt(function, &reader->functions[i], reader->context);
 		reader->readers[i] =
-			binary ? choose_reader(function) : READ_BY_FUNCTION;
+			binary ? choose_reader(type, function) : READ_BY_FUNCTION;
 	}
 	reader->functions_binary = binary;
 }
 
-/* Does the type have a receive (or send) function? */
+/*
+ * Does the type have a receive (or send) function that works?  Those of arrays
+ * and the like need one of what is in them.
+ */
 static bool
 has_binary_form(Oid type, bool receive)
 {
 	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
 	Form_pg_type form;
+	Oid			part = InvalidOid;
 	bool		has;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for type %u", type);
 	form = (Form_pg_type) GETSTRUCT(tuple);
 	has = OidIsValid(receive ? form->typreceive : form->typsend);
+	if (form->typtype == TYPTYPE_DOMAIN)
+		part = form->typbasetype;
+	else if (form->typtype == TYPTYPE_RANGE)
+		part = get_range_subtype(type);
+	else if (form->typtype == TYPTYPE_MULTIRANGE)
+		part = get_multirange_range(type);
+	else if (form->typtype == TYPTYPE_COMPOSITE)
+		has = has && columns_have_binary_form(type, receive);
+	else if (form->typtype == TYPTYPE_BASE && IsTrueArrayType(form))
+		part = form->typelem;
 	ReleaseSysCache(tuple);
-	return has;
+	return has && (!OidIsValid(part) || has_binary_form(part, receive));
+}
+
+static bool
+columns_have_binary_form(Oid type, bool receive)
+{
+	TupleDesc	tupdesc = lookup_rowtype_tupdesc(type, -1);
+	bool		have = true;
+
+	for (int i = 0; i < tupdesc->natts && have; i++)
+	{
+		if (!TupleDescAttr(tupdesc, i)->attisdropped)
+			have = has_binary_form(TupleDescAttr(tupdesc, i)->atttypid, receive);
+	}
+	ReleaseTupleDesc(tupdesc);
+	return have;
 }
 
 static ColumnReader
-choose_reader(Oid receive_function)
+choose_reader(Oid type, Oid receive_function)
 {
+	if (remote_record_is(type))
+		return READ_RECORD;
 	switch (receive_function)
 	{
 		case F_BOOLRECV:
@@ -375,8 +414,11 @@ read_binary(RemoteRowReader *reader, int column, char *data, int length)
 	value.cursor = 0;
 	after = data[length];
 	data[length] = '\0';
-	datum = ReceiveFunctionCall(&reader->functions[column], &value, reader->ioparams[column],
-								TupleDescAttr(reader->tupdesc, column)->atttypmod);
+	if (how == READ_RECORD)
+		datum = remote_record_read(TupleDescAttr(reader->tupdesc, column)->atttypid, &value);
+	else
+		datum = ReceiveFunctionCall(&reader->functions[column], &value, reader->ioparams[column],
+									TupleDescAttr(reader->tupdesc, column)->atttypmod);
 	data[length] = after;
 	return datum;
 }

@@ -200,6 +200,10 @@ sub cancel
 	return;
 }
 
+# All messages as they came, type letter and body, from now on: an array that
+# grows.
+sub trace { my ($self) = @_; return $self->{trace} = []; }
+
 # What the server last reported under this name.
 sub parameter { my ($self, $name) = @_; return $self->{parameter}{$name}; }
 
@@ -338,6 +342,15 @@ sub send_run
 		  . _message_text('E', "\0" . pack('N', 0))
 		  . _message_text('S', ''));
 	$self->{pending}++;
+	return;
+}
+
+# Messages as they are, in one piece, with so many ReadyForQuery to come.
+sub send_bytes
+{
+	my ($self, $data, $answers) = @_;
+	$self->_write($data);
+	$self->{pending} += $answers;
 	return;
 }
 
@@ -575,6 +588,7 @@ sub _message
 		my $body = substr($self->{buffer}, 5, $length - 4);
 		substr($self->{buffer}, 0, $length + 1) = '';
 		$self->{wire} .= $type;
+		push @{ $self->{trace} }, [ $type, $body ] if $self->{trace};
 		if ($type eq 'S')
 		{
 			my ($name, $value) = split /\0/, $body, -1;
