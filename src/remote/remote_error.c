@@ -12,6 +12,7 @@
 #include "core/errors.h"
 #include "remote/remote_error.h"
 
+static bool is_of_parser(const PGresult *result);
 static void from_result(RemoteError *error, const PGresult *result, PGconn *conn, int encoding);
 static void copy_fields(RemoteError *error, const PGresult *result, int encoding);
 static char *copy_line(const char *text);
@@ -134,6 +135,7 @@ remote_error_is_stale_warning(const PGresult *result)
  *		Give a notice of another node to the client.
  *
  * Without a position in the statement: which one it belongs to isn't known here.
+ * What the parser warns of, the client was told by our own.
  */
 void
 remote_error_pass_notice_on(const PGresult *result)
@@ -143,7 +145,7 @@ remote_error_pass_notice_on(const PGresult *result)
 	int			level;
 
 	if (severity == NULL || PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL ||
-		PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) == NULL)
+		PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) == NULL || is_of_parser(result))
 		return;
 	if (strcmp(severity, "WARNING") == 0)
 		level = WARNING;
@@ -163,6 +165,17 @@ remote_error_pass_notice_on(const PGresult *result)
 			 notice.context ? errcontext("%s", notice.context) : 0,
 			 set_names(&notice),
 			 set_internal_query(&notice)));
+}
+
+/* Does a notice come of reading the statement, and not of what a function in it runs? */
+static bool
+is_of_parser(const PGresult *result)
+{
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+	return PQresultErrorField(result, PG_DIAG_CONTEXT) == NULL &&
+		(strcmp(sqlstate, unpack_sql_state(ERRCODE_NAME_TOO_LONG)) == 0 ||
+		 strcmp(sqlstate, unpack_sql_state(ERRCODE_NONSTANDARD_USE_OF_ESCAPE_CHARACTER)) == 0);
 }
 
 /* Copy all that a report says.  It has a SQLSTATE and a message. */

@@ -86,7 +86,8 @@ sub same
 
 # A statement, in the ways that drivers send it: by both protocols, and both in a
 # transaction that is rolled back, and as one of its own.  "undo" is run behind
-# each of the latter.
+# each of the latter.  "half": by one protocol in the one way, by the other in the
+# other.
 sub statement
 {
 	my ($self, $sql, %arg) = @_;
@@ -100,9 +101,9 @@ sub statement
 	{
 		push @told, $self->same("$what: $way, in a transaction",
 			sub { $_[0]->query('BEGIN'); $way{$way}->(@_); $_[0]->query('ROLLBACK'); }, $arg{change})
-		  unless $arg{alone};
-		push @told, $self->same("$what: $way", $way{$way}, $arg{change})
-		  unless $arg{block};
+		  unless $arg{alone} || ($arg{half} && $way eq 'simple');
+		next if $arg{block} || ($arg{half} && $way eq 'extended');
+		push @told, $self->same("$what: $way", $way{$way}, $arg{change});
 		next unless $arg{undo};
 		$self->{$_}->query($arg{undo}) foreach qw(direct forwarded);
 	}

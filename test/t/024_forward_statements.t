@@ -136,6 +136,7 @@ $pair->statements(
 	q{INSERT INTO also VALUES (1, 'a')},
 	q{INSERT INTO also VALUES (1, 'a'), (2, 'b') RETURNING *},
 	q{INSERT INTO also_notify VALUES (1)},
+	q{SELECT count(*) FROM also_notify},
 	q{INSERT INTO instead VALUES (1, 'i')},
 	q{INSERT INTO instead VALUES (1, 'i') RETURNING *},
 	q{INSERT INTO instead_update VALUES (1, 'u')},

@@ -13,7 +13,8 @@ use PostgreSQL::Test::Utils;
 use SameAnswers;
 use Test::More;
 
-my $cluster = ConsistencyCluster->new(replicas => [ { name => 'near' } ]);
+my $cluster = ConsistencyCluster->new(replicas => [ { name => 'near' } ],
+	conf => "deadlock_timeout = '100ms'");
 my $pair = SameAnswers->new($cluster, replica => 'near', setup => <<'SQL');
 GRANT ALL ON SCHEMA public TO app;
 SET ROLE app;
@@ -135,7 +136,7 @@ my @definitions = (
 foreach my $d (@definitions)
 {
 	my ($sql, $undo, $change) = @$d;
-	$pair->statement($sql, undo => $undo,
+	$pair->statement($sql, undo => $undo, half => 1,
 		change => $change && sub { $_[0] =~ s/$change//gr });
 }
 # the catalogs are the same after all that
@@ -387,13 +388,31 @@ $pair->same('strings of the old kind', sub { $_[0]->query('SET standard_conformi
 $pair->same('no encoding', sub { $_[0]->query('SET client_encoding = SQL_ASCII'); $_[0]->query($_) foreach
 	"INSERT INTO log (what) VALUES ('\xc3\xa9') RETURNING what", "/* \xc3\xa9 */ CREATE TABLE x (a nix)", "INSERT INTO log (what) VALUES ('\xe9')", 'RESET ALL' });
 $pair->raw('parameters in statements around a query', [ P => '', 'CREATE TABLE par AS SELECT $1::int AS a, $2::text AS b' ], [ B => '', '', [ 5, 'x' ] ], [ E => '' ], ['S'],
-	[ Q => 'SELECT * FROM par' ], [ Q => 'DROP TABLE par' ],
+	[ Q => 'SELECT * FROM par' ],
 	[ Q => 'BEGIN; LOCK c' ], [ P => '', 'DECLARE cu CURSOR FOR SELECT id, $1::text FROM t ORDER BY id' ], [ B => '', '', ['p'] ], [ E => '' ], ['S'], [ Q => 'FETCH 2 FROM cu' ], [ Q => 'COMMIT' ],
 	[ Q => 'PREPARE pe (text) AS ' . $insert ], [ P => '', 'EXECUTE pe ($1)', [25] ], [ D => 'S', '' ], [ B => '', '', ['y'] ], [ D => 'P', '' ], [ E => '' ], ['S'],
 	[ P => '', 'CREATE TABLE par AS EXECUTE pe ($1)', [25] ], ['S'],
 	[ P => '', 'COPY (SELECT $1) TO STDOUT' ], ['S'], [ P => '', 'DO $1' ], ['S'], [ P => '', 'LOCK $1' ], ['S'], [ Q => 'DEALLOCATE pe' ]);
-$pair->raw('the old end of data', [ Q => 'DELETE FROM c' ], [ Q => 'COPY c FROM STDIN' ], [ d => "1\ta\t\\N\n\\.\n" ], ['c'], [ Q => 'SELECT * FROM c' ]);
+$pair->raw('the old end of data', [ Q => 'DROP TABLE par' ], [ Q => 'DELETE FROM c' ], [ Q => 'COPY c FROM STDIN' ], [ d => "1\ta\t\\N\n\\.\n" ], ['c'], [ Q => 'SELECT * FROM c' ]);
 $pair->raw('another message within COPY', [ Q => 'COPY c FROM STDIN' ], ['H'], [ d => "7\ta\t\\N\n" ], ['H'], ['c'], [ Q => 'SELECT * FROM c' ]);
+{
+	# the other one never looks for a deadlock, so this one is the victim
+	my %other = map { $_ => $cluster->connect('primary', dbname => $_, user => $cluster->superuser) } qw(direct forwarded);
+	$pair->same('a deadlock', sub {
+		my ($session, $side) = @_;
+		my $other = $other{$side};
+		$session->query('BEGIN');
+		$session->query('UPDATE t SET v = v WHERE id = 1');
+		$other->do("SET deadlock_timeout = '1h'; BEGIN; LOCK TABLE c");
+		$other->send_query('UPDATE t SET v = v WHERE id = 1');
+		$cluster->wait_for_wait('primary', $other->pid, 'Lock');
+		$session->query('LOCK TABLE c');
+		$session->query('ROLLBACK');
+		$other->finish;
+		$other->do('ROLLBACK');
+	}, sub { $_[0] =~ s/\d+/N/gr });
+}
+
 # --- reads in a transaction that is there -------------------------------
 
 $_->query('ANALYZE t') foreach @$pair{qw(direct forwarded)};
