@@ -166,7 +166,7 @@ prepare(ForwardStatement *statement)
 		statement->alone = false;
 	else
 		statement->alone = !statement->writes ||
-			forward_transaction_scope() == FORWARD_ALONE;
+			forward_transaction_scope(statement->commits_itself) == FORWARD_ALONE;
 	if (statement->falls_back)
 		take_turn(statement);
 }

@@ -30,6 +30,7 @@ typedef struct ForwardStatement
 	bool		bare;			/* nothing may go along with it */
 	bool		keeps_state;	/* it leaves something in the session over
 								 * there, which must not go when that is idle */
+	bool		commits_itself; /* whatever the client sends behind it */
 	bool		falls_back;		/* a read that this replica couldn't serve in
 								 * time */
 	int64		waited_us;		/* its time that is gone already */

@@ -103,17 +103,18 @@ forward_transaction_is_open(void)
  *		Is the statement that the client is running a transaction of its own?
  *
  * By the extended protocol a transaction ends with a Sync message.  If that has
- * come already, nothing else will be part of it.
+ * come already, nothing else will be part of it; nor does that matter if the
+ * statement commits what it does by itself.
  */
 ForwardScope
-forward_transaction_scope(void)
+forward_transaction_scope(bool commits_itself)
 {
 	if (forward_transaction_is_open() || IsTransactionBlock() ||
 		client_transaction_isolation() != XACT_READ_COMMITTED ||
 		(MyXactFlags & XACT_FLAGS_PIPELINING) != 0)
 		return FORWARD_IN_TRANSACTION;
-	return nesting_is_simple_query() || client_sends_sync() ? FORWARD_ALONE :
-		FORWARD_IN_TRANSACTION;
+	return commits_itself || nesting_is_simple_query() || client_sends_sync() ?
+		FORWARD_ALONE : FORWARD_IN_TRANSACTION;
 }
 
 /* Is a Sync the next thing that the client has sent, as far as that has come? */

@@ -21,7 +21,7 @@ typedef enum ForwardScope
 extern void forward_transaction_init(void);
 
 extern bool forward_transaction_is_open(void);
-extern ForwardScope forward_transaction_scope(void);
+extern ForwardScope forward_transaction_scope(bool commits_itself);
 extern const Route *forward_transaction_route(void);
 extern void forward_transaction_begin(const Route *route, RemoteConnection *connection);
 extern RemoteConnection *forward_transaction_enter(void);

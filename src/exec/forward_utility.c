@@ -53,6 +53,7 @@ static bool makes_temporary(Node *statement);
 static bool is_temporary(const RangeVar *relation);
 static bool is_in_temporary_schema(const List *name);
 static bool must_be_alone(Node *statement);
+static bool commits_itself(Node *statement);
 static bool detaches_concurrently(const AlterTableStmt *statement);
 static void refuse(Node *statement) pg_attribute_noreturn();
 static void run(ForwardStatement *forward, Node *statement, DestReceiver *dest,
@@ -250,19 +251,34 @@ must_be_alone(Node *statement)
 {
 	switch (nodeTag(statement))
 	{
-		case T_VacuumStmt:
-		case T_ClusterStmt:
-		case T_ReindexStmt:
-		case T_CreatedbStmt:
-		case T_DropdbStmt:
 		case T_AlterDatabaseStmt:
-		case T_CreateTableSpaceStmt:
-		case T_DropTableSpaceStmt:
 		case T_CreateSubscriptionStmt:
 		case T_AlterSubscriptionStmt:
 		case T_DropSubscriptionStmt:
 		case T_CallStmt:
 		case T_DoStmt:
+			return true;
+		default:
+			return commits_itself(statement);
+	}
+}
+
+/*
+ * Does it commit what it does, whatever the client sends behind it?  Those that
+ * do so only at times change no data at the others, either.
+ */
+static bool
+commits_itself(Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_VacuumStmt:
+		case T_ClusterStmt:
+		case T_ReindexStmt:
+		case T_CreatedbStmt:
+		case T_DropdbStmt:
+		case T_CreateTableSpaceStmt:
+		case T_DropTableSpaceStmt:
 			return true;
 		case T_IndexStmt:
 			return ((IndexStmt *) statement)->concurrent;
@@ -316,8 +332,9 @@ run(ForwardStatement *forward, Node *statement, DestReceiver *dest, QueryComplet
 		forward_copy(forward);
 	else
 	{
+		forward->commits_itself = commits_itself(statement);
 		forward->bare = must_be_alone(statement) &&
-			forward_transaction_scope() == FORWARD_ALONE;
+			forward_transaction_scope(forward->commits_itself) == FORWARD_ALONE;
 		forward->columns = UtilityReturnsTuples(statement) ?
 			UtilityTupleDescriptor(statement) : NULL;
 		if (forward->columns)

@@ -31,6 +31,7 @@ CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (100);
 GRANT SELECT ON parted_1 TO other;
 CREATE TABLE with_acl (a aclitem, b aclitem[]);
 INSERT INTO with_acl VALUES ('app=r/app', '{app=r/app}');
+CREATE PROCEDURE writes(i int) LANGUAGE sql AS $$ INSERT INTO log (what) VALUES ('pc') $$;
 CREATE PROCEDURE proc(INOUT a int, OUT b text) LANGUAGE plpgsql AS $$ BEGIN a := a + 1; b := 'b'; COMMIT; END $$;
 SQL
 
@@ -272,7 +273,7 @@ $pair->raw('row limits, RETURNING', [ P => '', 'UPDATE t SET v = v RETURNING id'
 	[ E => 'p', 3 ], [ E => 'p', 5 ], [ E => 'p', 0 ], [ E => 'p', 1 ], ['S']);
 $pair->raw('row limits, SELECT', [ P => '', 'SELECT id FROM t ORDER BY id FOR UPDATE' ], [ B => 'p', '' ],
 	[ E => 'p', 3 ], [ E => 'p', 5 ], [ P => '', 'SELECT w(2)' ], [ B => '', '' ], [ E => '' ], [ E => 'p', 100 ], [ E => 'p', 1 ], ['S']);
-$pair->same('row limits, exact', sub { SameAnswers::send_messages($_[0], [ P => '', 'SELECT w(id) FROM t WHERE id < 4' ], [ B => 'p', '' ],
+$pair->same('row limits, exact', sub { SameAnswers::send_messages($_[0], [ P => '', 'SELECT w(i) FROM generate_series(1, 3) i' ], [ B => 'p', '' ],
 	[ E => 'p', 3 ], [ E => 'p', 3 ], ['S']) }, \&SameAnswers::notices_first);
 $pair->raw('row limits, a portal that is left', [ P => '', 'SELECT id FROM t ORDER BY id FOR UPDATE' ], [ B => 'p', '' ],
 	[ E => 'p', 3 ], ['S'], [ E => 'p', 3 ], ['S']);
@@ -300,6 +301,22 @@ foreach my $name (qw(r1 r2))
 $pair->raw('a prepared statement whose table changes', [ P => 'ch', 'UPDATE c SET v = $1 RETURNING *' ], ['S'], [ B => '', 'ch', ['1'] ], [ E => '' ], ['S'],
 	[ Q => 'ALTER TABLE c ADD COLUMN more int' ], [ B => '', 'ch', ['1'] ], [ E => '' ], ['S'],
 	[ Q => 'ALTER TABLE c DROP COLUMN more' ], [ B => '', 'ch', ['1'] ], [ E => '' ], ['S'], [ C => 'S', 'ch' ], ['S']);
+foreach my $alone ('VACUUM t', 'CREATE INDEX CONCURRENTLY ip ON t (v)', 'DROP INDEX CONCURRENTLY ip')
+{
+	$pair->raw("first in a pipeline: $alone", (map { ([ P => '', $_ ], [ B => '', '' ], [ E => '' ]) } $alone, q{INSERT INTO log (what) VALUES ('pv')}, 'SELECT w(1)'), ['S'],
+		[ Q => 'SELECT count(*) FROM log WHERE what = \'pv\'' ]);
+}
+$pair->raw('first in a pipeline that fails', (map { ([ P => '', $_ ], [ B => '', '' ], [ E => '' ]) } 'CREATE INDEX CONCURRENTLY ip ON t (v)', q{INSERT INTO log (what) VALUES ('pw')}, 'SELECT w(0)'), ['S'],
+	[ Q => 'SELECT count(*) FROM log WHERE what = \'pw\'' ], [ Q => 'DROP INDEX ip' ]);
+$pair->raw('CALL in a pipeline', (map { ([ P => '', $_ ], [ B => '', '' ], [ E => '' ]) } 'CALL writes(5)', q{INSERT INTO log (what) VALUES ('pc')}, 'SELECT w(0)'), ['S'],
+	[ Q => 'SELECT count(*) FROM log WHERE what = \'pc\'' ]);
+$pair->raw('DO in a pipeline that fails', (map { ([ P => '', $_ ], [ B => '', '' ], [ E => '' ]) } q{DO $$ BEGIN INSERT INTO log (what) VALUES ('pd'); END $$}, 'SELECT w(0)'), ['S'],
+	[ Q => 'SELECT count(*) FROM log WHERE what = \'pd\'' ]);
+$pair->same('later in a pipeline', sub { SameAnswers::send_messages($_[0], (map { ([ P => '', $_ ], [ B => '', '' ], [ E => '' ]) } q{INSERT INTO log (what) VALUES ('px')}, 'VACUUM t', 'SELECT 1'), ['S'],
+	[ Q => 'SELECT count(*) FROM log WHERE what = \'px\'' ]) }, sub { $_[0] =~ s/cannot be executed within a pipeline/cannot run inside a transaction block/r });
+$pair->raw('prepared in the middle of a message', [ Q => q{SELECT 1; /* é AS */ PREPARE "as" (numeric(5, 2)) AS /* AS */ WITH a AS (SELECT $1 AS x) INSERT INTO log (what) SELECT x || 'é' FROM a RETURNING what, 1 / (length(what) - 4) ; SELECT 2} ],
+	[ Q => 'EXECUTE "as" (1.5)' ], [ Q => 'EXECUTE "as" (10.5)' ], [ Q => 'DEALLOCATE "as"' ]);
+$pair->raw('many parameters', [ P => '', 'INSERT INTO log (what) VALUES ' . join(', ', map { "(\$$_)" } 1 .. 20000) ], [ B => '', '', [ 1 .. 20000 ] ], [ E => '' ], ['S']);
 
 # --- COPY ---------------------------------------------------------------
 
