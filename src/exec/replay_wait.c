@@ -27,6 +27,7 @@
 #include "storage/latch.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
+#include "storage/procsignal.h"
 #include "utils/wait_event.h"
 
 #include "core/compat.h"
@@ -135,6 +136,10 @@ replay_wait(Position position, TimestampTz until, const ReplayGoal *goal)
 						 nap_ms, wait_event_replay());
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
+
+		/* Replay of DROP DATABASE waits for all to close files, held off or not. */
+		if (ProcSignalBarrierPending)
+			ProcessProcSignalBarrier();
 		nap_ms = Min(nap_ms + 1, REPLAY_NAP_MAX);
 	}
 }
