@@ -137,7 +137,10 @@ replay_wait(Position position, TimestampTz until, const ReplayGoal *goal)
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 
-		/* Replay of DROP DATABASE waits for all to close files, held off or not. */
+		/*
+		 * Replay of DROP DATABASE waits for all to close files, held off or
+		 * not.
+		 */
 		if (ProcSignalBarrierPending)
 			ProcessProcSignalBarrier();
 		nap_ms = Min(nap_ms + 1, REPLAY_NAP_MAX);
