@@ -63,6 +63,7 @@ static const char *role_there(const RemoteConnection *connection);
 static void add_session(StringInfo settings, const RemoteConnection *connection);
 static void add_promise(StringInfo settings, const RemotePromise *promise);
 static void collect_settings(StringInfo settings, const RemoteConnection *connection);
+static void keep_restricted(StringInfo settings, const RemoteConnection *connection);
 static bool carried_over(const struct config_generic *setting);
 static void add_setting(StringInfo settings, const char *name, const char *otherwise);
 static bool is_own(const char *name);
@@ -105,6 +106,7 @@ remote_settings_change(RemoteConnection *connection, const RemotePromise *promis
 	add_session(&wanted, connection);
 	collect_settings(&wanted, connection);
 	add_promise(&wanted, promise);
+	keep_restricted(&wanted, connection);
 
 	initStringInfo(&sql);
 	change->nvalues = 0;
@@ -400,6 +402,24 @@ is_own(const char *name)
 {
 	return strncmp(name, "consistency", strlen("consistency")) == 0 ||
 		listed(name, own_settings, lengthof(own_settings));
+}
+
+/* Append what it has and the current role can't set: it has that here as well. */
+static void
+keep_restricted(StringInfo settings, const RemoteConnection *connection)
+{
+	const StringInfoData *names = &connection->restricted_settings;
+
+	for (const char *name = next_name(names, NULL); name; name = next_name(names, name))
+	{
+		const char *value = find_setting(&connection->settings, name);
+
+		if (value && !may_set(name) && find_setting(settings, name) == NULL)
+		{
+			appendBinaryStringInfo(settings, name, strlen(name) + 1);
+			appendBinaryStringInfo(settings, value, strlen(value) + 1);
+		}
+	}
 }
 
 /* Append a setting; where it has no value, this one, or nothing for NULL. */
