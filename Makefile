@@ -92,6 +92,8 @@ OBJS = \
 	src/remote/remote_record.o \
 	src/remote/remote_copy.o \
 	src/remote/remote_settings.o \
+	src/remote/settings_report.o \
+	src/remote/settings_return.o \
 	src/remote/remote_row.o \
 	src/remote/remote_error.o \
 	src/stats/last_read.o \

@@ -23,6 +23,7 @@
 #include "node/node_monitor.h"
 #include "node/node_state.h"
 #include "remote/connection_limit.h"
+#include "remote/settings_report.h"
 #include "requirement/fence.h"
 #include "session/commits.h"
 #include "session/level.h"
@@ -46,6 +47,7 @@ _PG_init(void)
 	level_init();
 	commits_init();
 	session_init();
+	settings_report_init();
 	fence_init();
 	node_state_init();
 	node_monitor_init();

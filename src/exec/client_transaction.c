@@ -106,6 +106,10 @@ take_option(const DefElem *option)
 		asked.read_write = !read_only;
 		return !read_only;
 	}
+	/* To ask again for what it has comes never too late. */
+	if (strcmp(option->defname, "transaction_isolation") == 0 &&
+		parse_isolation(strVal(&value->val)) == client_transaction_isolation())
+		return true;
 	if (FirstSnapshotSet || IsSubTransaction())
 		return false;
 	if (strcmp(option->defname, "transaction_isolation") == 0)

@@ -46,6 +46,7 @@
 #include "exec/replay_wait.h"
 #include "exec/routed_plan.h"
 #include "node/node_state.h"
+#include "remote/settings_report.h"
 #include "stats/last_read.h"
 
 /* What the statement that the client sent last is promised. */
@@ -118,6 +119,8 @@ consistency_ExecutorStart(QueryDesc *queryDesc, int eflags)
 			enforce_statement(queryDesc);
 	}
 
+	if (nesting_depth == 0)
+		settings_report_touch();
 	if (nesting_depth == 0 && !forward_plan_is(queryDesc->plannedstmt))
 		nesting_executions++;
 

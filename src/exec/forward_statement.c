@@ -356,6 +356,8 @@ forward_statement_done(ForwardStatement *statement)
 		MemoryContextDelete(statement->turn);
 	statement->turn = NULL;
 	node_state_end_statement(statement->route.node.slot, statement->route.node.generation);
+	if (statement->query.finished)
+		remote_settings_return(connection, REMOTE_SETTINGS_DONE);
 	if (!statement->alone)
 		forward_transaction_leave(&statement->query);
 	else
@@ -445,8 +447,8 @@ give_up(void *arg)
 		forward_transaction_leave(query);
 	else
 	{
-		if (query->finished && query->sent_settings)
-			remote_settings_forget(query->connection);
+		if (query->finished)
+			remote_settings_return(query->connection, REMOTE_SETTINGS_UNDONE);
 		connection_release(query->connection, query->finished);
 	}
 }

@@ -38,6 +38,7 @@
 #include "exec/nesting.h"
 #include "exec/node_connection.h"
 #include "exec/replay_wait.h"
+#include "remote/connect.h"
 #include "session/declaration.h"
 
 /* how long a rollback may take to be answered, milliseconds */
@@ -50,7 +51,6 @@ typedef struct ForwardTransaction
 	int			levels;			/* begun there: the transaction and
 								 * subtransactions of the client's */
 	bool		running;		/* a statement is under way */
-	bool		sent_settings;	/* settings were sent within it */
 	bool		lost;			/* the connection broke */
 	List	   *queue;			/* commands to go ahead of the next statement
 								 * (char *) */
@@ -154,10 +154,22 @@ forward_transaction_begin(const Route *route, RemoteConnection *connection)
 	current.levels = 0;
 }
 
-/* A statement is about to be sent as part of it, over this connection. */
+/*
+ * forward_transaction_enter
+ *		A statement is about to be sent as part of it, over this connection.
+ *
+ * The role may be another one since the transaction came there.
+ */
 RemoteConnection *
 forward_transaction_enter(void)
 {
+	if (!connect_login_serves(current.connection->login, current.connection->login_is_superuser))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the transaction at the primary cannot go on as role \"%s\"",
+						GetUserNameFromId(GetUserId(), false)),
+				 errdetail("The login that it was begun with may not serve this role."),
+				 errhint("Set the role ahead of the transaction.")));
 	current.running = true;
 	return current.connection;
 }
@@ -187,7 +199,6 @@ void
 forward_transaction_leave(const RemoteQuery *query)
 {
 	current.running = false;
-	current.sent_settings |= query->sent_settings;
 	if (!query->finished)
 		lose();
 }
@@ -334,6 +345,7 @@ commit(void)
 		raise_commit_failure(&query);
 
 	current.connection = NULL;
+	remote_settings_return(query.connection, REMOTE_SETTINGS_COMMITTED);
 	forward_transaction_committed(query.connection);
 	connection_release(query.connection, true);
 }
@@ -347,7 +359,8 @@ raise_commit_failure(RemoteQuery *query)
 	if (known)
 		remote_query_recover(query);
 	current.connection = NULL;
-	remote_settings_forget(query->connection);
+	if (query->finished)
+		remote_settings_return(query->connection, REMOTE_SETTINGS_UNDONE);
 	connection_release(query->connection, query->finished);
 	if (!known && query->sent)
 		forward_transaction_error_unknown(current.route.node_name, query->ticket);
@@ -377,9 +390,10 @@ roll_back(void)
 	else
 		done = run_now("ROLLBACK");
 	if (done)
+	{
 		node_connection_read_token(connection);
-	if (current.sent_settings)
-		remote_settings_forget(connection);
+		remote_settings_return(connection, REMOTE_SETTINGS_UNDONE);
+	}
 	connection_release(connection, done);
 }
 
@@ -391,10 +405,10 @@ roll_back_level(int level)
 
 	snprintf(sql, sizeof(sql), "ROLLBACK TO SAVEPOINT s%d; RELEASE SAVEPOINT s%d", level, level);
 	current.queue = NIL;
-	if (current.sent_settings)
-		remote_settings_forget(current.connection);
 	if (current.running || !run_now(sql))
 		lose();
+	else
+		remote_settings_return(current.connection, REMOTE_SETTINGS_UNDONE);
 	current.levels = level - 1;
 }
 

@@ -28,6 +28,7 @@
 #include "exec/nesting.h"
 #include "exec/utility_hook.h"
 #include "remote/connection.h"
+#include "remote/settings_report.h"
 #include "session/commits.h"
 #include "session/session.h"
 
@@ -75,6 +76,7 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 
 	if (outermost)
 	{
+		settings_report_touch();
 		enforce_begin_utility();
 		ahead_forget();
 		if (RecoveryInProgress())

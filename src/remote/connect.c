@@ -17,19 +17,24 @@
 
 #include "core/wait_event.h"
 #include "remote/connect.h"
+#include "remote/settings_report.h"
 
 /*
  * The first words on a new connection.  A login's own default for the isolation
  * may be one that replicas don't know, so it is set for the transaction that is
- * under way, and then for all later ones that aren't begun otherwise.  Behind a
- * pooler (the session has another number than we were told) that would be
- * setting it for others, too.
+ * under way, and then for all later ones that aren't begun otherwise; whether they
+ * may write is for the client's session to say.  From now on the other side is to
+ * tell which settings it has.  Behind a pooler (the session has another number
+ * than we were told) that would be setting it for others, too.
  */
 #define SETUP_SQL \
 	"SET transaction_isolation = 'read committed';" \
 	"SELECT system_identifier, database, instance, in_recovery, pg_catalog.pg_backend_pid()," \
-	" pg_catalog.set_config('default_transaction_isolation', 'read committed'," \
-	" pg_catalog.pg_backend_pid() <> %d) FROM consistency.node_status()"
+	" pg_catalog.set_config('default_transaction_isolation', 'read committed', pooled)," \
+	" pg_catalog.set_config('default_transaction_read_only', 'off', pooled)," \
+	" pg_catalog.set_config('" SETTINGS_REPORT_NAME "', 'on', pooled)" \
+	" FROM consistency.node_status()," \
+	" (VALUES (pg_catalog.pg_backend_pid() <> %d)) AS server (pooled)"
 
 /* connecting to a node that is up takes less, milliseconds */
 #define CONNECT_TIMEOUT_MS 5000

@@ -19,6 +19,8 @@
 #include "core/wait_event.h"
 #include "remote/connect.h"
 #include "remote/connection_limit.h"
+#include "remote/remote_settings.h"
+#include "remote/settings_report.h"
 
 /* after a failure statements run elsewhere for so long, milliseconds */
 #define RETRY_DELAY_MS 2000
@@ -37,6 +39,7 @@ static void close_idle(uint64 node);
 static void leave_idle(RemoteConnection *connection);
 static bool is_usable(const RemoteConnection *connection);
 static bool has_news(PGconn *conn);
+static void note_settings(RemoteConnection *connection);
 static void make_wait_set(RemoteConnection *connection);
 static RemoteConnection *lookup(Oid serverid, Oid userid, bool create);
 static void pass_notice_on(void *arg, const PGresult *result);
@@ -142,6 +145,7 @@ connection_open(Oid serverid, Oid userid, const RemoteConnectionTarget *target,
 	if (connection->conn == NULL)
 		return NULL;
 	PQsetNoticeReceiver(connection->conn, pass_notice_on, connection);
+	note_settings(connection);
 	make_wait_set(connection);
 	connection->busy = true;
 	connection->retry_at = 0;
@@ -295,6 +299,16 @@ close_idle(uint64 node)
 	}
 }
 
+/* What it has there by itself was told with the first answer. */
+static void
+note_settings(RemoteConnection *connection)
+{
+	const char *report = PQparameterStatus(connection->conn, SETTINGS_REPORT_NAME);
+
+	if (report && !connection->pooled)
+		remote_settings_note(connection, report);
+}
+
 /* Can the current role go on over it? */
 static bool
 is_usable(const RemoteConnection *connection)
@@ -302,7 +316,8 @@ is_usable(const RemoteConnection *connection)
 	return (!connection->stale || connection->pinned) && connection->wait_set != NULL &&
 		PQstatus(connection->conn) == CONNECTION_OK && !has_news(connection->conn) &&
 		(connection->closes_at == 0 || GetCurrentTimestamp() < connection->closes_at) &&
-		connect_login_serves(connection->login, connection->login_is_superuser);
+		connect_login_serves(connection->login, connection->login_is_superuser) &&
+		remote_settings_may_become_ours(connection);
 }
 
 /*
@@ -347,6 +362,9 @@ lookup(Oid serverid, Oid userid, bool create)
 		connection->place = CONNECTION_NOT_COUNTED;
 		initStringInfo(&connection->settings);
 		initStringInfo(&connection->setting_names);
+		initStringInfo(&connection->restricted_settings);
+		initStringInfo(&connection->login_settings);
+		initStringInfo(&connection->settings_report);
 		MemoryContextSwitchTo(old);
 	}
 	return connection;
@@ -388,6 +406,9 @@ disconnect(RemoteConnection *connection)
 	connection->token[0] = '\0';
 	resetStringInfo(&connection->settings);
 	resetStringInfo(&connection->setting_names);
+	resetStringInfo(&connection->restricted_settings);
+	resetStringInfo(&connection->login_settings);
+	resetStringInfo(&connection->settings_report);
 	connection->position = POSITION_NONE;
 	if (connection->statements)
 		hash_destroy(connection->statements);

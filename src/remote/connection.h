@@ -71,7 +71,15 @@ typedef struct RemoteConnection
 								 * empty: nothing is known */
 	StringInfoData setting_names;	/* whatever was sent, be it reset since:
 									 * name, 0, ... */
+	StringInfoData restricted_settings; /* of what it has, those that not
+										 * everybody may set: name, 0, ... */
+	StringInfoData login_settings;	/* what its login has by default there:
+									 * name, 0, ... */
 	uint64		settings_fingerprint;	/* hash of what these were made from */
+	uint64		answers_fingerprint;	/* hash of those that change what a
+										 * query means */
+	StringInfoData settings_report; /* what it last told of its settings */
+	bool		settings_sent;	/* others were sent since */
 	bool		stale_answer;	/* the node warned that it answers stale */
 	Position	position;		/* the highest that the other side's session
 								 * knows of */

@@ -4,7 +4,9 @@
  *	  Statements that are kept prepared over a connection.
  *
  * A text is only prepared when it comes again: most texts with literals in them
- * never do.
+ * never do.  What these mean is settled then, by DateStyle or
+ * standard_conforming_strings for instance: the statement is one for these
+ * settings.
  *
  * PostgreSQL doesn't let a prepared statement change its columns.  Nobody over
  * here has prepared ours, so that must not be noticed: when a table changes, all
@@ -44,7 +46,8 @@ remote_prepared_find(RemoteConnection *connection, const char *sql, const Oid *p
 		return NULL;
 	if (connection->statements == NULL)
 		make_table(connection);
-	key = hash_bytes_extended((const unsigned char *) sql, strlen(sql), 0);
+	key = hash_bytes_extended((const unsigned char *) sql, strlen(sql),
+							  connection->answers_fingerprint);
 	key = hash_bytes_extended((const unsigned char *) param_types, sizeof(Oid) * nparams, key);
 	prepared = hash_search(connection->statements, &key, HASH_FIND, NULL);
 	if (prepared == NULL)

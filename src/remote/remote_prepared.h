@@ -15,7 +15,8 @@
 /* A statement text that was sent over a connection before */
 typedef struct RemotePrepared
 {
-	uint64		key;			/* hash of the text and the parameter types */
+	uint64		key;			/* hash of the text, the parameter types, and
+								 * the settings that it was parsed with */
 	uint32		number;			/* part of its name */
 	bool		there;			/* the other side has it */
 } RemotePrepared;

@@ -189,7 +189,6 @@ remote_query_send_settings(RemoteQuery *query)
 
 	if (!remote_settings_change(connection, &query->promise, &change))
 		return true;			/* nothing to do */
-	query->sent_settings = true;
 
 	if (!PQsendQueryParams(connection->conn, change.sql, change.nvalues, NULL,
 						   (const char *const *) change.values, NULL, NULL, 0))

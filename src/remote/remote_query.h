@@ -70,7 +70,6 @@ typedef struct RemoteQuery
 	bool		guarded;		/* a cancel is passed on, and the outcome
 								 * awaited */
 	TimestampTz cancel_deadline;	/* until then; 0: no cancel came */
-	bool		sent_settings;	/* with settings that the node hadn't */
 	bool		sent;			/* all of it: what is committed by its end may
 								 * be, whether or not an answer comes */
 	bool		wants_ticket;	/* the ticket's result is to be read as well */

@@ -6,16 +6,22 @@
  * Two kinds are carried over: those that change answers, always, since the
  * nodes' configuration files may differ; and whatever was set for this session,
  * its role or its database (applications keep their own settings there, for
- * row security policies among others).  Settings that only a superuser can set
- * are left out: the other side logs in as an ordinary role.
+ * row security policies among others).  Of settings that not everybody may set,
+ * those that the current role may, and that were set in this session.
  *
  * The client's encoding goes along as well: text travels in it, see remote_row.h.
  * So does the current role, where that isn't the login.
  *
  * The connection remembers what the other side has.  As a rule nothing has
- * changed, and nothing is sent.  What was sent in a transaction that was rolled
- * back isn't there any more, but what had been there before is: then all is sent
- * anew, and whatever was ever sent and isn't wanted now is reset.
+ * changed, and nothing is sent.  What statements and rollbacks change there it is
+ * told (settings_return.c).  Where it isn't, all is sent anew, and whatever was
+ * ever sent and isn't wanted now is reset.
+ *
+ * What the login has by default there, and the client's session doesn't have, is
+ * set to what it is here.
+ *
+ * Behind a pooler nothing may be left in a session: all is set for each
+ * transaction anew, and only for that.
  *
  *-------------------------------------------------------------------------
  */
@@ -24,11 +30,13 @@
 #include "common/hashfn.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
 #include "core/compat.h"
 #include "remote/remote_settings.h"
+#include "remote/settings_report.h"
 
 /* Carried over always: they change what a query returns. */
 static const char *const answer_settings[] = {
@@ -43,30 +51,33 @@ static const char *const answer_settings[] = {
 static const char *const own_settings[] = {
 	"application_name", "client_connection_check_interval",
 	"default_transaction_deferrable", "default_transaction_isolation",
-	"default_transaction_read_only", "idle_in_transaction_session_timeout",
+	"default_transaction_read_only", "escape_string_warning", "idle_in_transaction_session_timeout",
 	"idle_session_timeout", "role", "seed", "session_authorization", "statement_timeout",
 	"tcp_keepalives_count", "tcp_keepalives_idle", "tcp_keepalives_interval",
 	"tcp_user_timeout", "transaction_deferrable", "transaction_isolation",
 	"transaction_read_only", "transaction_timeout",
 };
 
-static uint64 settings_fingerprint(const RemoteConnection *connection,
-								   const RemotePromise *promise);
+static uint64 settings_fingerprint(RemoteConnection *connection, const RemotePromise *promise);
+static const char *role_there(const RemoteConnection *connection);
 static void add_session(StringInfo settings, const RemoteConnection *connection);
 static void add_promise(StringInfo settings, const RemotePromise *promise);
-static uint64 setting_hash(const struct config_generic *setting);
-static void collect_settings(StringInfo settings);
+static void collect_settings(StringInfo settings, const RemoteConnection *connection);
+static void keep_restricted(StringInfo settings, const RemoteConnection *connection);
 static bool carried_over(const struct config_generic *setting);
 static void add_setting(StringInfo settings, const char *name, const char *otherwise);
+static bool is_own(const char *name);
 static void add_change(RemoteSettingsChange *change, StringInfo sql,
 					   const RemoteConnection *connection, const char *name, const char *value);
 static void add_resets(RemoteSettingsChange *change, StringInfo sql,
-					   RemoteConnection *connection, const StringInfo wanted);
-static void note_names(StringInfo names, const StringInfo settings);
-static const char *find_setting(const StringInfo settings, const char *name);
-static const char *next_setting(const StringInfo settings, const char *name);
-static const char *next_name(const StringInfo names, const char *name);
-static bool find_name(const StringInfo names, const char *name);
+					   const RemoteConnection *connection, const StringInfoData *wanted);
+static bool may_set(const char *name);
+static GucContext context_of(const char *name);
+static void note_name(StringInfo names, const char *name);
+static const char *find_setting(const StringInfoData *settings, const char *name);
+static const char *next_setting(const StringInfoData *settings, const char *name);
+static const char *next_name(const StringInfoData *names, const char *name);
+static bool find_name(const StringInfoData *names, const char *name);
 static bool listed(const char *name, const char *const *list, int length);
 
 /*
@@ -90,10 +101,12 @@ remote_settings_change(RemoteConnection *connection, const RemotePromise *promis
 		return false;
 	connection->settings_fingerprint = fingerprint;
 
+	/* The role first: it is the one that may set the rest. */
 	initStringInfo(&wanted);
-	collect_settings(&wanted);
 	add_session(&wanted, connection);
+	collect_settings(&wanted, connection);
 	add_promise(&wanted, promise);
+	keep_restricted(&wanted, connection);
 
 	initStringInfo(&sql);
 	change->nvalues = 0;
@@ -105,12 +118,13 @@ remote_settings_change(RemoteConnection *connection, const RemotePromise *promis
 
 		if (old == NULL || strcmp(old, value) != 0)
 			add_change(change, &sql, connection, name, value);
+		note_name(&connection->setting_names, name);
 	}
 	add_resets(change, &sql, connection, &wanted);
 
 	resetStringInfo(had);
 	appendBinaryStringInfo(had, wanted.data, wanted.len);
-	note_names(&connection->setting_names, &wanted);
+	connection->settings_sent |= change->nvalues > 0;
 	change->sql = sql.data;
 	pfree(wanted.data);
 	return change->nvalues > 0;
@@ -125,6 +139,76 @@ void
 remote_settings_forget(RemoteConnection *connection)
 {
 	resetStringInfo(&connection->settings);
+	resetStringInfo(&connection->settings_report);
+}
+
+/*
+ * remote_settings_may_become_ours
+ *		Can the other side's settings be made what they are here?
+ *
+ * Not if the session of an ordinary role has one there that only a superuser can
+ * set back, as a superuser's function has set it.
+ */
+bool
+remote_settings_may_become_ours(const RemoteConnection *connection)
+{
+	const StringInfoData *names = &connection->restricted_settings;
+
+	for (const char *name = next_name(names, NULL); name; name = next_name(names, name))
+	{
+		const char *here = GetConfigOption(name, true, false);
+		const char *there = find_setting(&connection->settings, name);
+
+		if (!may_set(name) && there && strcmp(here ? here : "", there) != 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * remote_settings_note
+ *		The other side has told what it has.
+ */
+void
+remote_settings_note(RemoteConnection *connection, const char *report)
+{
+	StringInfo	had = &connection->settings;
+	const char *rest = report;
+	ReportedSetting setting;
+
+	resetStringInfo(had);
+	resetStringInfo(&connection->restricted_settings);
+	while (settings_report_next(&rest, &setting))
+	{
+		if (setting.kind == REPORTED_LOGIN)
+			note_name(&connection->login_settings, setting.name);
+		else
+		{
+			note_name(&connection->setting_names, setting.name);
+			appendBinaryStringInfo(had, setting.name, strlen(setting.name) + 1);
+			appendBinaryStringInfo(had, setting.value, strlen(setting.value) + 1);
+			if (context_of(setting.name) != PGC_USERSET)
+				note_name(&connection->restricted_settings, setting.name);
+		}
+	}
+	resetStringInfo(&connection->settings_report);
+	appendStringInfoString(&connection->settings_report, report);
+	connection->settings_fingerprint = 0;
+	connection->settings_sent = false;
+}
+
+/* What the other side had before the statement, as far as is known; NULL: nothing. */
+const char *
+remote_settings_had(const RemoteConnection *connection, const char *name)
+{
+	return find_setting(&connection->settings, name);
+}
+
+/* The name of the next setting that it had; NULL: the first, or the end. */
+const char *
+remote_settings_next(const RemoteConnection *connection, const char *name)
+{
+	return next_setting(&connection->settings, name);
 }
 
 /*
@@ -132,7 +216,7 @@ remote_settings_forget(RemoteConnection *connection)
  *		A hash of all that collect_settings() would collect, at less cost.
  */
 static uint64
-settings_fingerprint(const RemoteConnection *connection, const RemotePromise *promise)
+settings_fingerprint(RemoteConnection *connection, const RemotePromise *promise)
 {
 	static struct config_generic *answers[lengthof(answer_settings)];
 	int			num;
@@ -146,6 +230,7 @@ settings_fingerprint(const RemoteConnection *connection, const RemotePromise *pr
 	hash = hash_combine64(hash, promise->wait_timeout_ms);
 	hash = hash_combine64(hash, (uint64) connection->login << 32 | GetUserId());
 	hash = hash_combine64(hash, connection_idle_timeout(connection));
+	hash = hash_combine64(hash, strcmp(GetConfigOption("role", true, false), "none") != 0);
 
 	/* Settings never move: those of the server and ours are defined for good. */
 	if (answers[0] == NULL)
@@ -163,19 +248,31 @@ settings_fingerprint(const RemoteConnection *connection, const RemotePromise *pr
 	for (int i = 0; i < num; i++)
 	{
 		if (carried_over(all[i]))
-			hash = hash_combine64(hash, setting_hash(all[i]));
+			hash = hash_combine64(hash, remote_settings_hash(all[i]));
 	}
+	connection->answers_fingerprint = 0;
 	for (int i = 0; i < lengthof(answers); i++)
 	{
 		if (answers[i])
-			hash = hash_combine64(hash, setting_hash(answers[i]));
+			connection->answers_fingerprint = hash_combine64(connection->answers_fingerprint,
+															 remote_settings_hash(answers[i]));
 	}
-	return hash;
+	hash = hash_combine64(hash, connection->answers_fingerprint);
+	for (const char *name = next_name(&connection->login_settings, NULL); name;
+		 name = next_name(&connection->login_settings, name))
+	{
+		const char *value = GetConfigOption(name, true, false);
+
+		if (value)
+			hash = hash_combine64(hash, hash_bytes_extended((const unsigned char *) value,
+															strlen(value), 2));
+	}
+	return hash | 1;			/* 0: none is known */
 }
 
 /* A hash of one setting and its value. */
-static uint64
-setting_hash(const struct config_generic *setting)
+uint64
+remote_settings_hash(const struct config_generic *setting)
 {
 	uint64		value = 0;
 
@@ -205,9 +302,9 @@ setting_hash(const struct config_generic *setting)
 	return hash_combine64(value, (uint64) (uintptr_t) setting);
 }
 
-/* Our own settings, as name, 0, value, 0, in the order of their names. */
+/* Our own settings, as name, 0, value, 0. */
 static void
-collect_settings(StringInfo settings)
+collect_settings(StringInfo settings, const RemoteConnection *connection)
 {
 	int			num;
 	struct config_generic **all = compat_guc_variables(&num);
@@ -219,27 +316,46 @@ collect_settings(StringInfo settings)
 	}
 	for (int i = 0; i < lengthof(answer_settings); i++)
 		add_setting(settings, answer_settings[i], NULL);
+	for (const char *name = next_name(&connection->login_settings, NULL); name;
+		 name = next_name(&connection->login_settings, name))
+	{
+		if (!is_own(name) && find_setting(settings, name) == NULL && may_set(name))
+			add_setting(settings, name, "");
+	}
 }
 
 /*
  * Append the settings of a session that serves ours: its role, and that it is
- * none of a client that asks for anything by itself.  The check interval bounds
+ * none of a client that asks for anything by itself, or is to be warned again of
+ * what it was warned of here.  The check interval bounds
  * how long a statement goes on over there after we have closed the connection;
  * timeouts are this server's business.
  */
 static void
 add_session(StringInfo settings, const RemoteConnection *connection)
 {
-	Oid			role = GetUserId();
-	const char *name = role == connection->login ? "none" : GetUserNameFromId(role, false);
-
-	appendStringInfo(settings, "role%c%s%c", 0, name, 0);
-	appendStringInfo(settings, "client_connection_check_interval%c500ms%c", 0, 0);
+	appendStringInfo(settings, "role%c%s%c", 0, role_there(connection), 0);
+	appendStringInfo(settings, "escape_string_warning%coff%c", 0, 0);
+	appendStringInfo(settings, "client_connection_check_interval%c500%c", 0, 0);
+	appendStringInfo(settings, "default_transaction_isolation%cread committed%c", 0, 0);
+	appendStringInfo(settings, "default_transaction_read_only%coff%c", 0, 0);
 	appendStringInfo(settings, "statement_timeout%c0%c", 0, 0);
 	appendStringInfo(settings, "idle_session_timeout%c%d%c", 0,
 					 connection_idle_timeout(connection), 0);
 	appendStringInfo(settings, "consistency.report_token%con%c", 0, 0);
 	appendStringInfo(settings, "consistency.routing%coff%c", 0, 0);
+}
+
+/* The role as it is to be set there: in the client's word for it, if it has one. */
+static const char *
+role_there(const RemoteConnection *connection)
+{
+	Oid			role = GetUserId();
+	const char *name = GetConfigOption("role", true, false);
+
+	if (name && strcmp(name, "none") != 0 && get_role_oid(name, true) == role)
+		return name;
+	return role == connection->login ? "none" : GetUserNameFromId(role, false);
 }
 
 /* Append the settings that say what the statement is promised. */
@@ -259,7 +375,7 @@ add_promise(StringInfo settings, const RemotePromise *promise)
 
 /*
  * Was it set for this session, role or database (an application's own setting:
- * anywhere), and can an ordinary role set it?
+ * anywhere), and can the current role set it?
  */
 static bool
 carried_over(const struct config_generic *setting)
@@ -273,10 +389,37 @@ carried_over(const struct config_generic *setting)
 
 	if (setting->source < lowest || setting->source == PGC_S_OVERRIDE)
 		return false;
-	return setting->context == PGC_USERSET &&
-		strncmp(setting->name, "consistency", strlen("consistency")) != 0 &&
-		!listed(setting->name, own_settings, lengthof(own_settings)) &&
+	if (setting->context != PGC_USERSET &&
+		(setting->source != PGC_S_SESSION || !may_set(setting->name)))
+		return false;
+	return !is_own(setting->name) &&
 		!listed(setting->name, answer_settings, lengthof(answer_settings));
+}
+
+/* Is it none that is carried over? */
+static bool
+is_own(const char *name)
+{
+	return strncmp(name, "consistency", strlen("consistency")) == 0 ||
+		listed(name, own_settings, lengthof(own_settings));
+}
+
+/* Append what it has and the current role can't set: it has that here as well. */
+static void
+keep_restricted(StringInfo settings, const RemoteConnection *connection)
+{
+	const StringInfoData *names = &connection->restricted_settings;
+
+	for (const char *name = next_name(names, NULL); name; name = next_name(names, name))
+	{
+		const char *value = find_setting(&connection->settings, name);
+
+		if (value && !may_set(name) && find_setting(settings, name) == NULL)
+		{
+			appendBinaryStringInfo(settings, name, strlen(name) + 1);
+			appendBinaryStringInfo(settings, value, strlen(value) + 1);
+		}
+	}
 }
 
 /* Append a setting; where it has no value, this one, or nothing for NULL. */
@@ -321,34 +464,57 @@ add_change(RemoteSettingsChange *change, StringInfo sql, const RemoteConnection 
  * known of what the other side has, so does whatever was ever sent.
  */
 static void
-add_resets(RemoteSettingsChange *change, StringInfo sql, RemoteConnection *connection,
-		   const StringInfo wanted)
+add_resets(RemoteSettingsChange *change, StringInfo sql, const RemoteConnection *connection,
+		   const StringInfoData *wanted)
 {
-	const StringInfo had = &connection->settings;
-	const StringInfo names = &connection->setting_names;
+	const StringInfoData *had = &connection->settings;
+	const StringInfoData *names = &connection->setting_names;
 
 	for (const char *name = next_name(names, NULL); name; name = next_name(names, name))
 	{
 		if (find_setting(wanted, name) == NULL &&
-			(had->len == 0 || find_setting(had, name) != NULL))
+			(had->len == 0 || find_setting(had, name) != NULL) && may_set(name))
 			add_change(change, sql, connection, name, NULL);
 	}
 }
 
-/* Add the names of settings to those that were ever sent. */
-static void
-note_names(StringInfo names, const StringInfo settings)
+/* Can the current role set it?  If not, it stays there, as it does here. */
+static bool
+may_set(const char *name)
 {
-	for (const char *name = next_setting(settings, NULL); name; name = next_setting(settings, name))
+	GucContext	context = context_of(name);
+
+	return context == PGC_USERSET ||
+		(context == PGC_SUSET &&
+		 pg_parameter_aclcheck(name, GetUserId(), ACL_SET) == ACLCHECK_OK);
+}
+
+/* Who may set a setting?  One that isn't known is an application's. */
+static GucContext
+context_of(const char *name)
+{
+	int			num;
+	struct config_generic **all = compat_guc_variables(&num);
+
+	for (int i = 0; i < num; i++)
 	{
-		if (!find_name(names, name))
-			appendBinaryStringInfo(names, name, strlen(name) + 1);
+		if (strcmp(all[i]->name, name) == 0)
+			return all[i]->context;
 	}
+	return PGC_USERSET;
+}
+
+/* Add a name to a list, if it isn't there. */
+static void
+note_name(StringInfo names, const char *name)
+{
+	if (!find_name(names, name))
+		appendBinaryStringInfo(names, name, strlen(name) + 1);
 }
 
 /* The value of a setting; NULL if it isn't there. */
 static const char *
-find_setting(const StringInfo settings, const char *name)
+find_setting(const StringInfoData *settings, const char *name)
 {
 	for (const char *p = next_setting(settings, NULL); p; p = next_setting(settings, p))
 	{
@@ -360,7 +526,7 @@ find_setting(const StringInfo settings, const char *name)
 
 /* The name after this one (NULL: the first); NULL at the end. */
 static const char *
-next_setting(const StringInfo settings, const char *name)
+next_setting(const StringInfoData *settings, const char *name)
 {
 	const char *next = settings->data;
 
@@ -374,7 +540,7 @@ next_setting(const StringInfo settings, const char *name)
 
 /* The same in a list of names alone. */
 static const char *
-next_name(const StringInfo names, const char *name)
+next_name(const StringInfoData *names, const char *name)
 {
 	const char *next = name ? name + strlen(name) + 1 : names->data;
 
@@ -382,7 +548,7 @@ next_name(const StringInfo names, const char *name)
 }
 
 static bool
-find_name(const StringInfo names, const char *name)
+find_name(const StringInfoData *names, const char *name)
 {
 	for (const char *p = next_name(names, NULL); p; p = next_name(names, p))
 	{

@@ -30,8 +30,28 @@ typedef struct RemotePromise
 	int			wait_timeout_ms;
 } RemotePromise;
 
+/* What has happened to the other side's session */
+typedef enum RemoteSettingsEvent
+{
+	REMOTE_SETTINGS_DONE,		/* a statement ran, be it as a transaction */
+	REMOTE_SETTINGS_COMMITTED,	/* a transaction of several was committed */
+	REMOTE_SETTINGS_UNDONE,		/* it was rolled back, or a part of it */
+} RemoteSettingsEvent;
+
+struct config_generic;
+
 extern bool remote_settings_change(RemoteConnection *connection, const RemotePromise *promise,
 								   RemoteSettingsChange *change);
+extern bool remote_settings_may_become_ours(const RemoteConnection *connection);
 extern void remote_settings_forget(RemoteConnection *connection);
+
+/* settings_return.c */
+extern void remote_settings_return(RemoteConnection *connection, RemoteSettingsEvent event);
+
+/* for settings_return.c, settings_report.c and connection.c */
+extern void remote_settings_note(RemoteConnection *connection, const char *report);
+extern const char *remote_settings_had(const RemoteConnection *connection, const char *name);
+extern const char *remote_settings_next(const RemoteConnection *connection, const char *name);
+extern uint64 remote_settings_hash(const struct config_generic *setting);
 
 #endif							/* CONSISTENCY_REMOTE_SETTINGS_H */
