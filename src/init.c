@@ -16,6 +16,7 @@
 #include "exec/fallback.h"
 #include "exec/forward_scan.h"
 #include "exec/forward_transaction.h"
+#include "exec/nesting.h"
 #include "exec/planner_hook.h"
 #include "exec/routed_scan.h"
 #include "exec/utility_hook.h"
@@ -54,6 +55,7 @@ _PG_init(void)
 	routed_scan_init();
 	forward_scan_init();
 	forward_transaction_init();
+	nesting_init();
 	enforce_init();
 	fallback_init();
 	connection_limit_init();

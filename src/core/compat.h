@@ -21,11 +21,13 @@
 #include "commands/explain_state.h"
 #endif
 #include "executor/executor.h"
+#include "libpq/libpq.h"
 #include "parser/analyze.h"
 #include "replication/message.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
 #include "utils/memutils.h"
@@ -97,6 +99,47 @@ compat_guc_variables(int *num)
 	*num = GetNumConfigOptions();
 	return get_guc_variables();
 #endif
+}
+
+/* 17 added an argument. */
+#if PG_VERSION_NUM >= 170000
+#define COMPAT_F_EMIT_MESSAGE_TEXT F_PG_LOGICAL_EMIT_MESSAGE_BOOL_TEXT_TEXT_BOOL
+#define COMPAT_F_EMIT_MESSAGE_BYTEA F_PG_LOGICAL_EMIT_MESSAGE_BOOL_TEXT_BYTEA_BOOL
+#else
+#define COMPAT_F_EMIT_MESSAGE_TEXT F_PG_LOGICAL_EMIT_MESSAGE_BOOL_TEXT_TEXT
+#define COMPAT_F_EMIT_MESSAGE_BYTEA F_PG_LOGICAL_EMIT_MESSAGE_BOOL_TEXT_BYTEA
+#endif
+
+/* 17 lets the client's buffer tell how much it has. */
+#if PG_VERSION_NUM >= 170000
+#define COMPAT_CLIENT_BUFFER_HAS_DATA() (pq_buffer_remaining_data() > 0)
+#else
+#define COMPAT_CLIENT_BUFFER_HAS_DATA() pq_buffer_has_data()
+#endif
+
+/*
+ * Does a query need rights on a relation to do more than read?  16 moved them
+ * out of the range table.
+ */
+static inline bool
+compat_query_may_write(const Query *query)
+{
+	ListCell   *cell;
+
+#if PG_VERSION_NUM >= 160000
+	foreach(cell, query->rteperminfos)
+	{
+		if ((lfirst_node(RTEPermissionInfo, cell)->requiredPerms & ~ACL_SELECT) != 0)
+			return true;
+	}
+#else
+	foreach(cell, query->rtable)
+	{
+		if ((lfirst_node(RangeTblEntry, cell)->requiredPerms & ~ACL_SELECT) != 0)
+			return true;
+	}
+#endif
+	return false;
 }
 
 #endif							/* CONSISTENCY_COMPAT_H */

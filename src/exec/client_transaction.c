@@ -29,6 +29,7 @@
 typedef struct ClientTransaction
 {
 	bool		read_only;
+	int			read_only_level;	/* nesting level that made it so */
 	bool		read_write;
 	bool		deferrable;
 	int			isolation;		/* XACT_..., 0: not said */
@@ -102,6 +103,8 @@ take_option(const DefElem *option)
 
 		if (!read_only && asked.read_only && FirstSnapshotSet)
 			return false;
+		if (read_only && !client_transaction_read_only())
+			asked.read_only_level = GetCurrentTransactionNestLevel();
 		asked.read_only = read_only;
 		asked.read_write = !read_only;
 		return !read_only;
@@ -183,6 +186,18 @@ client_transaction_forget(void)
 	if (!asked.chained)
 		memset(&asked, 0, sizeof(asked));
 	asked.chained = false;
+}
+
+/* A subtransaction ends: what it has asked for is its parent's, or gone. */
+void
+client_transaction_end_level(int level, bool committed)
+{
+	if (!asked.read_only || asked.read_only_level < level)
+		return;
+	if (committed)
+		asked.read_only_level = level - 1;
+	else
+		asked.read_only = false;
 }
 
 /* Is it, by the client's will, read only? */

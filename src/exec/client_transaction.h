@@ -14,6 +14,7 @@ extern Node *client_transaction_adapt(Node *statement);
 extern void client_transaction_settle(void);
 extern void client_transaction_chain(void);
 extern void client_transaction_forget(void);
+extern void client_transaction_end_level(int level, bool committed);
 
 extern bool client_transaction_read_only(void);
 extern bool client_transaction_is_whole(void);

@@ -16,9 +16,11 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
+#include "parser/parser.h"
 #include "replication/walsender.h"
 #include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
+#include "utils/plancache.h"
 
 #include "core/compat.h"
 #include "core/extension.h"
@@ -64,12 +66,16 @@ forward_may_write(void)
 		forward_takes_writes();
 }
 
-/* Is a query that is being planned to run at the primary? */
+/*
+ * Is a query that is being planned to run at the primary?  The plan may be kept
+ * for longer than the transaction: whether that may write is asked when it is
+ * executed.
+ */
 bool
 forward_query(Query *query, const char *text)
 {
 	return RecoveryInProgress() && nesting_may_leave(false) && !nesting_explains &&
-		nesting_is_clients(text) && writes_query(query) && forward_may_write();
+		nesting_is_clients(text) && writes_query(query) && forward_takes_writes();
 }
 
 /*
@@ -84,6 +90,8 @@ forward_execution(QueryDesc *queryDesc)
 
 	if (!planned && !forward_transaction_is_open() && !forward_runs_portal())
 		return false;
+	if (!RecoveryInProgress() && forward_transaction_is_open())
+		forward_statement_error_promoted();
 	if (!nesting_is_clients(queryDesc->sourceText) || !nesting_may_leave(false))
 		return false;
 	refuse_rows_of_rule();
@@ -161,7 +169,8 @@ forward_read(QueryDesc *queryDesc)
 
 /*
  * A plan of the query for this server: the one that there is was made for the
- * primary, when that was another one, or when the transaction could write.
+ * primary, when that was another one, or when the transaction could write.  After
+ * a promotion all such plans are of no use any more.
  */
 static PlannedStmt *
 plan_for_here(const QueryDesc *queryDesc)
@@ -169,10 +178,14 @@ plan_for_here(const QueryDesc *queryDesc)
 	const PlannedStmt *old = queryDesc->plannedstmt;
 	int			location = old->stmt_location;
 	int			length = old->stmt_len;
+	bool		warns = escape_string_warning;
 	PlannedStmt *plan;
 
+	if (!RecoveryInProgress())
+		ResetPlanCache();
 	nesting_locate(queryDesc->sourceText, false, &location, &length);
 	planning_for_here = true;
+	escape_string_warning = false;	/* the client was warned */
 	PG_TRY();
 	{
 		plan = plan_text(queryDesc,
@@ -181,6 +194,7 @@ plan_for_here(const QueryDesc *queryDesc)
 	PG_FINALLY();
 	{
 		planning_for_here = false;
+		escape_string_warning = warns;
 	}
 	PG_END_TRY();
 	return plan;
@@ -204,7 +218,9 @@ plan_text(const QueryDesc *queryDesc, const char *text)
 
 		if (query->commandType == queryDesc->operation &&
 			query->canSetTag == queryDesc->plannedstmt->canSetTag)
-			return pg_plan_query(query, text, 0, queryDesc->params);
+			return pg_plan_query(query, text,
+								 ActivePortal ? ActivePortal->cursorOptions & CURSOR_OPT_SCROLL : 0,
+								 queryDesc->params);
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),

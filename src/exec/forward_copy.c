@@ -125,6 +125,12 @@ copy_in(ForwardStatement *statement)
 	initStringInfo(&data);
 	while (read_message(&data, &type))
 	{
+		if (QueryCancelPending)
+		{
+			/* The primary fails it, and goes on. */
+			end_copy_in(statement, "canceled");
+			return;
+		}
 		CHECK_FOR_INTERRUPTS();
 		switch (type)
 		{

@@ -20,7 +20,8 @@
 #include "exec/routed_plan.h"
 #include "exec/writes.h"
 
-static CustomScan *make_scan(bool writes, bool keeps_state);
+static CustomScan *make_scan(bool writes, bool keeps_state, const PlannedStmt *original);
+static Plan *materialize(Plan *plan);
 
 /* Does the statement run at the primary? */
 bool
@@ -42,7 +43,7 @@ PlannedStmt *
 forward_plan_of_query(Query *query, int cursor_options)
 {
 	PlannedStmt *plan = makeNode(PlannedStmt);
-	CustomScan *scan = make_scan(true, writes_session_state(query));
+	CustomScan *scan = make_scan(true, writes_session_state(query), NULL);
 	bool		has_row_security;
 
 	plan->commandType = query->commandType;
@@ -58,7 +59,7 @@ forward_plan_of_query(Query *query, int cursor_options)
 	routed_plan_set_columns(plan, scan, query->commandType == CMD_SELECT ? query->targetList :
 							query->returningList);
 	if (cursor_options & CURSOR_OPT_SCROLL)
-		plan->planTree = materialize_finished_plan(plan->planTree);
+		plan->planTree = materialize(plan->planTree);
 	return plan;
 }
 
@@ -70,21 +71,23 @@ PlannedStmt *
 forward_plan_of_plan(const PlannedStmt *plan, bool scrolls)
 {
 	PlannedStmt *forward = makeNode(PlannedStmt);
-	CustomScan *scan = make_scan(false, false);
+	CustomScan *scan = make_scan(false, false, plan);
 	const Plan *local = plan->planTree;
 
-	memcpy(forward, plan, sizeof(PlannedStmt));
-	forward->parallelModeNeeded = false;
-	forward->jitFlags = 0;
-	forward->rtable = NIL;
-	forward->subplans = NIL;
-	forward->rewindPlanIDs = NULL;
-	forward->rowMarks = NIL;
+	/* The rest is about relations, which the primary opens. */
+	forward->commandType = plan->commandType;
+	forward->queryId = plan->queryId;
+	forward->hasReturning = plan->hasReturning;
+	forward->hasModifyingCTE = plan->hasModifyingCTE;
+	forward->canSetTag = plan->canSetTag;
+	forward->relationOids = plan->relationOids;
+	forward->stmt_location = plan->stmt_location;
+	forward->stmt_len = plan->stmt_len;
 	scan->scan.plan.plan_rows = local->plan_rows;
 	scan->scan.plan.plan_width = local->plan_width;
 	routed_plan_set_columns(forward, scan, local->targetlist);
 	if (scrolls)
-		forward->planTree = materialize_finished_plan(forward->planTree);
+		forward->planTree = materialize(forward->planTree);
 	return forward;
 }
 
@@ -102,12 +105,44 @@ forward_plan_keeps_state(const CustomScan *scan)
 	return boolVal(lsecond(scan->custom_private));
 }
 
+/* The plan that a plan took the place of, or itself. */
+const PlannedStmt *
+forward_plan_original(const CustomScan *scan, const PlannedStmt *plan)
+{
+	const PlannedStmt *original = lthird(scan->custom_private);
+
+	return original ? original : plan;
+}
+
+/* Keep the rows, for a cursor that scrolls. */
+static Plan *
+materialize(Plan *plan)
+{
+	Plan	   *material = materialize_finished_plan(plan);
+	ListCell   *cell;
+
+	/*
+	 * What the planner would do behind that: the columns are those of the
+	 * plan below.
+	 */
+	material->targetlist = NIL;
+	foreach(cell, plan->targetlist)
+	{
+		TargetEntry *entry = copyObject(lfirst_node(TargetEntry, cell));
+
+		((Var *) entry->expr)->varno = OUTER_VAR;
+		material->targetlist = lappend(material->targetlist, entry);
+	}
+	return material;
+}
+
 static CustomScan *
-make_scan(bool writes, bool keeps_state)
+make_scan(bool writes, bool keeps_state, const PlannedStmt *original)
 {
 	CustomScan *scan = makeNode(CustomScan);
 
 	scan->methods = &forward_scan_methods;
-	scan->custom_private = list_make2(makeBoolean(writes), makeBoolean(keeps_state));
+	scan->custom_private = list_make3(makeBoolean(writes), makeBoolean(keeps_state),
+									  unconstify(PlannedStmt *, original));
 	return scan;
 }

@@ -56,14 +56,22 @@ forward_release_query(QueryDesc *queryDesc)
 void
 forward_retake_query(QueryDesc *queryDesc, ForwardRelease given)
 {
+	Snapshot	snapshot;
+
 	if (!given.active)
 		return;
-	PushActiveSnapshot(GetTransactionSnapshot());
+	snapshot = GetTransactionSnapshot();
+	if (given.hold)
+		snapshot = ActivePortal->holdSnapshot = RegisterSnapshotOnOwner(snapshot,
+																		ActivePortal->resowner);
+
+	/*
+	 * A copy: that of several queries of a statement is changed from one to
+	 * the next.
+	 */
+	PushCopiedSnapshot(snapshot);
 	queryDesc->snapshot = RegisterSnapshot(GetActiveSnapshot());
 	queryDesc->estate->es_snapshot = RegisterSnapshot(queryDesc->snapshot);
-	if (given.hold)
-		ActivePortal->holdSnapshot = RegisterSnapshotOnOwner(GetActiveSnapshot(),
-															 ActivePortal->resowner);
 }
 
 /*

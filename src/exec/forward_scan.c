@@ -9,7 +9,9 @@
  * Where a client wants rows in portions (a cursor, or a portal of the extended
  * protocol that is run for some rows at a time) there is a cursor at the primary,
  * of the same name, which is fetched from by the same portions: it then stands
- * where the client's does, and nothing is held up in between.
+ * where the client's does, and nothing is held up in between.  A cursor that
+ * scrolls may take fewer rows than that, since it has some already; the others
+ * are kept.
  *
  * Rules make several queries of one statement.  The text is that of all of them,
  * so it is sent once, for the one whose rows and command tag the client gets.
@@ -20,10 +22,12 @@
 
 #include "access/xact.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "nodes/extensible.h"
 #include "tcop/pquery.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/tuplestore.h"
 
 #include "core/compat.h"
 #include "exec/enforce.h"
@@ -52,7 +56,8 @@ typedef struct ForwardScanState
 	char	   *cursor;			/* name of the cursor there; NULL: none */
 	uint64		wanted;			/* rows that are fetched from it at a time; 0:
 								 * all */
-	uint64		fetched;		/* of these */
+	Tuplestorestate *portion;	/* of these; NULL: none */
+	TupleTableSlot *portion_slot;	/* to read from there */
 	char	   *node_name;		/* where it ran; NULL: it didn't, yet */
 	ForwardStatement *statement;	/* under way; NULL: none */
 	MemoryContext statement_context;	/* its lifetime */
@@ -64,11 +69,12 @@ static TupleTableSlot *exec_scan(CustomScanState *node);
 static void end_scan(CustomScanState *node);
 static void rescan(CustomScanState *node);
 static void explain_scan(CustomScanState *node, List *ancestors, ExplainState *es);
-static bool another_is_sent(const PlannedStmt *plan);
 static const char *reason_to_forward(const ForwardScanState *state);
 static void start(ForwardScanState *state);
 static void declare_cursor(ForwardScanState *state);
 static void fetch(ForwardScanState *state);
+static void read_portion(ForwardScanState *state);
+static bool next_of_portion(ForwardScanState *state);
 static ForwardStatement *new_statement(ForwardScanState *state);
 static void set_params(ForwardScanState *state, ForwardStatement *statement);
 static void note_end(ForwardScanState *state);
@@ -125,28 +131,9 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 		!forward_transaction_is_open();
 	state->waited_us = last_read_current()->waited_us;
 	state->reason = reason_to_forward(state);
-	state->skip = another_is_sent(plan);
+	state->skip = forward_statement_is_another(forward_plan_original((CustomScan *) node->ss.ps.plan, plan));
 	if (!(eflags & EXEC_FLAG_EXPLAIN_ONLY) && nesting_utility == T_DeclareCursorStmt)
 		declare_cursor(state);
-}
-
-/* Is it one of several queries of a statement, and not the one that is sent? */
-static bool
-another_is_sent(const PlannedStmt *plan)
-{
-	const PlannedStmt *sent = NULL;
-	ListCell   *cell;
-
-	if (ActivePortal == NULL || list_length(ActivePortal->stmts) < 2)
-		return false;
-	foreach(cell, ActivePortal->stmts)
-	{
-		const PlannedStmt *other = lfirst_node(PlannedStmt, cell);
-
-		if (sent == NULL || other->canSetTag)
-			sent = other;
-	}
-	return sent != plan;
 }
 
 static const char *
@@ -167,25 +154,23 @@ exec_scan(CustomScanState *node)
 	ForwardScanState *state = (ForwardScanState *) node;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 
+	if (next_of_portion(state))
+		return slot;
 	if (state->skip || state->ended)
 		return NULL;
-	if (state->statement && !state->statement->running)
-		forget_statement(state);	/* a portion was fetched */
 	if (state->statement == NULL)
 		start(state);
+	if (state->wanted != 0)
+	{
+		read_portion(state);
+		return next_of_portion(state) ? slot : NULL;
+	}
 
 	if (!forward_statement_next(state->statement, slot))
 	{
 		note_end(state);
 		state->ended = true;
 		return NULL;
-	}
-
-	/* The connection must be free for others when the portion is handed out. */
-	if (state->wanted != 0 && ++state->fetched == state->wanted)
-	{
-		(void) forward_statement_next(state->statement, NULL);
-		note_end(state);
 	}
 	return slot;
 }
@@ -241,13 +226,52 @@ static void
 fetch(ForwardScanState *state)
 {
 	state->wanted = nesting_row_limit;
-	state->fetched = 0;
 	state->statement->in_transaction = true;
 	if (state->wanted == 0)
 		state->statement->text.sql = psprintf("FETCH ALL FROM %s", state->cursor);
 	else
 		state->statement->text.sql = psprintf("FETCH FORWARD " UINT64_FORMAT " FROM %s",
 											  state->wanted, state->cursor);
+}
+
+/*
+ * Read all of the portion, so that the connection is free for others when it is
+ * handed out.
+ */
+static void
+read_portion(ForwardScanState *state)
+{
+	TupleTableSlot *slot = state->css.ss.ss_ScanTupleSlot;
+	MemoryContext old = MemoryContextSwitchTo(state->css.ss.ps.state->es_query_cxt);
+	uint64		rows = 0;
+
+	state->portion = tuplestore_begin_heap(false, false, work_mem);
+	if (state->portion_slot == NULL)
+		state->portion_slot = MakeSingleTupleTableSlot(slot->tts_tupleDescriptor,
+													   &TTSOpsMinimalTuple);
+	MemoryContextSwitchTo(old);
+
+	for (; forward_statement_next(state->statement, slot); rows++)
+		tuplestore_puttupleslot(state->portion, slot);
+	note_end(state);
+	forget_statement(state);
+	state->ended = rows < state->wanted;
+}
+
+/* Put the next row of the portion into the scan's slot; false if none is left. */
+static bool
+next_of_portion(ForwardScanState *state)
+{
+	if (state->portion == NULL)
+		return false;
+	if (tuplestore_gettupleslot(state->portion, true, false, state->portion_slot))
+	{
+		ExecCopySlot(state->css.ss.ss_ScanTupleSlot, state->portion_slot);
+		return true;
+	}
+	tuplestore_end(state->portion);
+	state->portion = NULL;
+	return false;
 }
 
 static ForwardStatement *
@@ -300,6 +324,10 @@ end_scan(CustomScanState *node)
 
 	if (state->statement)
 		forward_statement_end(state->statement);
+	if (state->portion)
+		tuplestore_end(state->portion);
+	if (state->portion_slot)
+		ExecDropSingleTupleTableSlot(state->portion_slot);
 	if (state->cursor)
 		forward_transaction_queue(psprintf("CLOSE %s", state->cursor));
 }

@@ -23,6 +23,7 @@
 #include "access/xlog.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "tcop/pquery.h"
 #include "utils/memutils.h"
 
 #include "core/errors.h"
@@ -39,6 +40,7 @@
 /* naps between attempts to connect to the primary, microseconds */
 #define CONNECT_NAP 50000
 
+static bool comes_of_rules(void);
 static void prepare(ForwardStatement *statement);
 static void begin(ForwardStatement *statement);
 static void take_turn(ForwardStatement *statement);
@@ -53,6 +55,38 @@ static void raise_cancel(RemoteError *error);
 static void add_context(void *arg);
 static bool node_is_gone(void *arg);
 static void give_up(void *arg);
+
+/*
+ * forward_statement_is_another
+ *		Is a plan one of several that rules have made of the client's statement,
+ *		and not the one for which the statement is sent?
+ */
+bool
+forward_statement_is_another(const PlannedStmt *plan)
+{
+	const PlannedStmt *sent = NULL;
+	bool		found = false;
+	ListCell   *cell;
+
+	if (!comes_of_rules())
+		return false;
+	foreach(cell, ActivePortal->stmts)
+	{
+		const PlannedStmt *other = lfirst_node(PlannedStmt, cell);
+
+		if (sent == NULL || other->canSetTag)
+			sent = other;
+		found |= other == plan;
+	}
+	return found && sent != plan;
+}
+
+/* Have rules made several queries of the client's statement? */
+static bool
+comes_of_rules(void)
+{
+	return ActivePortal != NULL && list_length(ActivePortal->stmts) > 1;
+}
 
 /* The parameters that the client gave, in the current memory context. */
 const ParamExternData *
@@ -94,6 +128,8 @@ forward_statement_start(ForwardStatement *statement)
 		remote_row_format(statement->reader, &text);
 	}
 	remote_row_params(statement->params, statement->nparams, &text);
+	/* Such a one has several results by the simple protocol. */
+	text.		text_is_exact = text.text_is_exact && !comes_of_rules();
 
 	(void) forward_statement_connect(statement, &ahead);
 	text.		ahead = ahead;
@@ -239,10 +275,7 @@ error_unreachable(const ForwardStatement *statement, const RemoteError *error)
 	if (error->sqlstate == ERRCODE_TOO_MANY_CONNECTIONS && !error->from_server)
 		remote_error_raise_own(error, NULL, 0);
 	if (!RecoveryInProgress())
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("this server was promoted in the meantime"),
-				 errhint("Retry the transaction: this server can run it now.")));
+		forward_statement_error_promoted();
 	ereport(ERROR,
 			(errcode(statement->writes ? ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION :
 					 ERRCODE_CONSISTENCY_TIMEOUT),
@@ -250,6 +283,16 @@ error_unreachable(const ForwardStatement *statement, const RemoteError *error)
 			 errmsg("this replica could not serve the read in time, and could not send it to the primary"),
 			 errdetail("%s.", why),
 			 errhint("See the view consistency.nodes for the primary's state; or raise consistency.wait_timeout.")));
+}
+
+/* Its transaction began when this server was a replica, and can't go on. */
+void
+forward_statement_error_promoted(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("this server was promoted in the meantime"),
+			 errhint("Retry the transaction: this server can run it now.")));
 }
 
 /*

@@ -10,6 +10,7 @@
 
 #include "executor/tuptable.h"
 #include "nodes/params.h"
+#include "nodes/plannodes.h"
 
 #include "exec/forward_text.h"
 #include "exec/route.h"
@@ -49,6 +50,7 @@ typedef struct ForwardStatement
 	MemoryContextCallback on_reset;
 } ForwardStatement;
 
+extern bool forward_statement_is_another(const PlannedStmt *plan);
 extern const ParamExternData *forward_statement_params(ParamListInfo given, int *nparams);
 extern void forward_statement_start(ForwardStatement *statement);
 extern bool forward_statement_next(ForwardStatement *statement, TupleTableSlot *slot);
@@ -61,6 +63,7 @@ extern void forward_statement_note(const ForwardStatement *statement, const char
 /* for what is not sent as a query: COPY, VACUUM */
 extern RemoteConnection *forward_statement_connect(ForwardStatement *statement, List **ahead);
 extern void forward_statement_fail(ForwardStatement *statement) pg_attribute_noreturn();
+extern void forward_statement_error_promoted(void) pg_attribute_noreturn();
 extern void forward_statement_done(ForwardStatement *statement);
 
 #endif							/* CONSISTENCY_FORWARD_STATEMENT_H */

@@ -33,6 +33,14 @@ forward_text_of_statement(const char *source, int location, int length)
 	int			end = length > 0 ? start + length : strlen(source);
 	Lexer		lexer = lexer_start(source, start, end);
 	Token		token = next_token(&lexer);
+	StatementRegion region;
+
+	if (location < 0 && !lexer_find_statement(source, location, length, &region))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot tell which statement is to be sent to the primary"),
+				 errdetail("It is one of several in a message, and was rewritten by a rule."),
+				 errhint("Send it by itself.")));
 
 	return part(source, token.kind == TOKEN_END ? start : token.start, end);
 }

@@ -31,6 +31,7 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
+#include "core/compat.h"
 #include "core/guc.h"
 #include "core/wait_event.h"
 #include "exec/client_transaction.h"
@@ -123,7 +124,7 @@ client_sends_sync(void)
 {
 	int			next;
 
-	if (whereToSendOutput != DestRemote || !pq_buffer_has_data())
+	if (whereToSendOutput != DestRemote || !COMPAT_CLIENT_BUFFER_HAS_DATA())
 		return false;
 	pq_startmsgread();
 	next = pq_peekbyte();
@@ -198,6 +199,9 @@ forward_transaction_commands(void)
 void
 forward_transaction_leave(const RemoteQuery *query)
 {
+	if (!current.running)
+		return;					/* it was cleaned up after with the
+								 * transaction */
 	current.running = false;
 	if (!query->finished)
 		lose();
@@ -283,6 +287,8 @@ track_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactionI
 {
 	int			level = GetCurrentTransactionNestLevel();
 
+	if (event == SUBXACT_EVENT_PRE_COMMIT_SUB || event == SUBXACT_EVENT_ABORT_SUB)
+		client_transaction_end_level(level, event == SUBXACT_EVENT_PRE_COMMIT_SUB);
 	if (current.connection == NULL || current.levels < level)
 		return;
 	if (event == SUBXACT_EVENT_PRE_COMMIT_SUB)
@@ -385,10 +391,8 @@ roll_back(void)
 		return;
 	if (current.running)
 		done = false;
-	else if (current.levels == 0)
-		done = PQtransactionStatus(connection->conn) == PQTRANS_IDLE;
 	else
-		done = run_now("ROLLBACK");
+		done = PQtransactionStatus(connection->conn) == PQTRANS_IDLE || run_now("ROLLBACK");
 	if (done)
 	{
 		node_connection_read_token(connection);

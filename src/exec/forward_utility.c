@@ -33,6 +33,7 @@
 #include "exec/forward_statement.h"
 #include "exec/forward_transaction.h"
 #include "exec/forward_utility.h"
+#include "exec/nesting.h"
 #include "exec/writes.h"
 #include "session/declaration.h"
 
@@ -73,22 +74,25 @@ forward_utility(const PlannedStmt *pstmt, const char *text, ParamListInfo params
 	ForwardStatement *forward;
 	Declaration declaration;
 	Place		place;
+	int			location = pstmt->stmt_location;
+	int			length = pstmt->stmt_len;
 
 	if (!IsTransactionState())
 		return false;
-	if (forward_runs_portal())
-		return true;			/* a rule's NOTIFY */
-	declaration_of_statement(&declaration, text, pstmt->stmt_location, pstmt->stmt_len, NIL);
+	nesting_locate(text, false, &location, &length);
+	declaration_of_statement(&declaration, text, location, length, NIL);
 	place = place_of(statement, &declaration);
 	if (place == PLACE_HERE || !forward_may_write())
 		return false;
 	if (place == PLACE_NOWHERE)
 		refuse(statement);
+	if (forward_statement_is_another(pstmt))
+		return true;
 	if (place == PLACE_PRIMARY_CATALOGS)
 		forward_transaction_changes_catalogs();
 
 	forward = palloc0(sizeof(ForwardStatement));
-	forward->text = forward_text_of_statement(text, pstmt->stmt_location, pstmt->stmt_len);
+	forward->text = forward_text_of_statement(text, location, length);
 	forward->params = forward_statement_params(params, &forward->nparams);
 	forward->declaration = declaration;
 	forward->writes = true;
@@ -113,8 +117,12 @@ place_of(Node *statement, const Declaration *declaration)
 		case T_LoadStmt:
 		case T_PrepareStmt:
 		case T_UnlistenStmt:
-		case T_VariableSetStmt:
 			return PLACE_HERE;
+		case T_VariableSetStmt:
+			/* What is asked of a transaction that is there already. */
+			return ((VariableSetStmt *) statement)->kind == VAR_SET_MULTI &&
+				strcmp(((VariableSetStmt *) statement)->name, "TRANSACTION") == 0 &&
+				forward_transaction_route() != NULL ? PLACE_PRIMARY : PLACE_HERE;
 		case T_TransactionStmt:
 			switch (((TransactionStmt *) statement)->kind)
 			{

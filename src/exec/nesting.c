@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "parser/analyze.h"
 #include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
 
@@ -19,12 +20,42 @@ NodeTag		nesting_utility = T_Invalid;
 bool		nesting_explains = false;
 bool		nesting_planning = false;
 
+/* where the client's statement stands that was analyzed last, in what text */
+static const char *analyzed_text = NULL;
+static int	analyzed_location;
+static int	analyzed_length;
+
 /* where that one stands, as its PlannedStmt says; only while it runs */
 static const char *utility_text = NULL;
 static const char *prepared_text;	/* of what it EXECUTEs, or NULL */
 static Portal utility_portal;
 static int	utility_location;
 static int	utility_length;
+
+static post_parse_analyze_hook_type prev_post_parse_analyze = NULL;
+
+static void note_analyzed(ParseState *pstate, Query *query, JumbleState *jstate);
+
+/* Follow the analysis of statements. */
+void
+nesting_init(void)
+{
+	prev_post_parse_analyze = post_parse_analyze_hook;
+	post_parse_analyze_hook = note_analyzed;
+}
+
+/* What rules make of a statement doesn't know where that stands. */
+static void
+note_analyzed(ParseState *pstate, Query *query, JumbleState *jstate)
+{
+	if (prev_post_parse_analyze)
+		prev_post_parse_analyze(pstate, query, jstate);
+	if (pstate->p_sourcetext != debug_query_string || query->stmt_location < 0)
+		return;
+	analyzed_text = pstate->p_sourcetext;
+	analyzed_location = query->stmt_location;
+	analyzed_length = query->stmt_len;
+}
 
 /*
  * nesting_begin_utility
@@ -55,12 +86,21 @@ nesting_begin_utility(NodeTag utility, const char *text, const char *prepared,
  *		Given what the query's own plan says.
  *
  * The query in a DECLARE CURSOR or an EXPLAIN doesn't know; but the statement
- * does.  What EXECUTE runs has a text of its own.  "executing": as below.
+ * does; so does that of which a rule has made the query.  What EXECUTE runs has a
+ * text of its own.  "executing": as below.
  */
 void
 nesting_locate(const char *text, bool executing, int *location, int *length)
 {
-	if (nesting_depth > (executing ? 1 : 0) || text == NULL || utility_text == NULL ||
+	if (nesting_depth > (executing ? 1 : 0) || text == NULL)
+		return;
+	if (*location < 0 && nesting_utility == T_Invalid && nesting_is_simple_query() &&
+		text == debug_query_string && text == analyzed_text)
+	{
+		*location = analyzed_location;
+		*length = analyzed_length;
+	}
+	if (utility_text == NULL ||
 		(nesting_utility != T_DeclareCursorStmt && nesting_utility != T_ExplainStmt &&
 		 nesting_utility != T_CreateTableAsStmt) ||
 		strcmp(text, utility_text) != 0)

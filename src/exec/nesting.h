@@ -40,6 +40,7 @@ extern bool nesting_explains;
 /* a plan is being made: what functions read now only helps to estimate */
 extern bool nesting_planning;
 
+extern void nesting_init(void);
 extern NodeTag nesting_begin_utility(NodeTag utility, const char *text, const char *prepared,
 									 int location, int length);
 extern void nesting_locate(const char *text, bool executing, int *location, int *length);

@@ -3,8 +3,9 @@
  * writes.c
  *	  Does a query need the primary, whatever its consistency level is?
  *
- * It does if it changes rows or locks them, reads what a replica doesn't have
- * (unlogged tables), or calls a function that may write.  That is told from the
+ * It does if it changes rows or locks them, has the right to (what a rule has made
+ * of a change), reads what a replica doesn't have (unlogged tables), or calls a
+ * function that may write.  That is told from the
  * rewritten query, with views and row security policies in it.
  *
  * Of functions, a volatile one that is written in SQL or a procedural language
@@ -24,10 +25,10 @@
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "nodes/nodeFuncs.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "core/compat.h"
 #include "exec/writes.h"
 
 static bool session_state_walker(Node *node, void *context);
@@ -84,18 +85,28 @@ function_keeps_state(Oid function, void *context)
 static bool
 writes_walker(Node *node, void *context)
 {
+	Query	   *query;
+
 	if (node == NULL)
 		return false;
-	if (IsA(node, Query))
+	switch (nodeTag(node))
 	{
-		Query	   *query = (Query *) node;
-
-		return (query->commandType != CMD_SELECT && query->commandType != CMD_UTILITY) ||
-			query->rowMarks != NIL || reads_unlogged(query) ||
-			query_tree_walker(query, writes_walker, context, 0);
+		case T_Const:
+		case T_Param:
+		case T_RangeTblRef:
+		case T_Var:
+			return false;		/* most of what there is */
+		case T_NextValueExpr:
+			return true;
+		case T_Query:
+			query = (Query *) node;
+			return (query->commandType != CMD_SELECT && query->commandType != CMD_UTILITY) ||
+				query->rowMarks != NIL || compat_query_may_write(query) || reads_unlogged(query) ||
+				query_tree_walker(query, writes_walker, context, 0);
+		default:
+			return check_functions_in_node(node, function_writes, NULL) ||
+				expression_tree_walker(node, writes_walker, context);
 	}
-	return IsA(node, NextValueExpr) || check_functions_in_node(node, function_writes, NULL) ||
-		expression_tree_walker(node, writes_walker, context);
 }
 
 static bool
@@ -153,8 +164,8 @@ own_function_writes(Oid function)
 		case F_PG_CURRENT_XACT_ID:
 		case F_PG_XACT_STATUS:
 		case F_PG_NOTIFY:
-		case F_PG_LOGICAL_EMIT_MESSAGE_BOOL_TEXT_TEXT:
-		case F_PG_LOGICAL_EMIT_MESSAGE_BOOL_TEXT_BYTEA:
+		case COMPAT_F_EMIT_MESSAGE_TEXT:
+		case COMPAT_F_EMIT_MESSAGE_BYTEA:
 		case F_BRIN_DESUMMARIZE_RANGE:
 		case F_BRIN_SUMMARIZE_NEW_VALUES:
 		case F_BRIN_SUMMARIZE_RANGE:

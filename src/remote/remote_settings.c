@@ -455,8 +455,9 @@ add_change(RemoteSettingsChange *change, StringInfo sql, const RemoteConnection 
 	else
 		change->values = repalloc(change->values, sizeof(char *) * (change->nvalues + 2));
 	change->values[change->nvalues++] = pstrdup(name);
+	/* which may be the value itself, of which the caller has the memory */
 	change->values[change->nvalues++] = value ?
-		pg_server_to_any(value, strlen(value), encoding) : NULL;
+		pstrdup(pg_server_to_any(value, strlen(value), encoding)) : NULL;
 }
 
 /*
