@@ -14,6 +14,7 @@
 #include "core/shmem.h"
 #include "exec/enforce.h"
 #include "exec/fallback.h"
+#include "exec/forward_hint.h"
 #include "exec/forward_scan.h"
 #include "exec/forward_transaction.h"
 #include "exec/planner_hook.h"
@@ -54,6 +55,7 @@ _PG_init(void)
 	routed_scan_init();
 	forward_scan_init();
 	forward_transaction_init();
+	forward_hint_init();
 	enforce_init();
 	fallback_init();
 	connection_limit_init();
