@@ -71,6 +71,7 @@ OBJS = \
 	src/exec/forward_statement.o \
 	src/exec/forward_transaction.o \
 	src/exec/forward_release.o \
+	src/exec/forward_hint.o \
 	src/exec/forward_utility.o \
 	src/exec/forward_copy.o \
 	src/exec/forward_execute.o \

@@ -14,6 +14,7 @@
 #include "core/shmem.h"
 #include "exec/enforce.h"
 #include "exec/fallback.h"
+#include "exec/forward_hint.h"
 #include "exec/forward_scan.h"
 #include "exec/forward_transaction.h"
 #include "exec/nesting.h"
@@ -56,6 +57,7 @@ _PG_init(void)
 	forward_scan_init();
 	forward_transaction_init();
 	nesting_init();
+	forward_hint_init();
 	enforce_init();
 	fallback_init();
 	connection_limit_init();

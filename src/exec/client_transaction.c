@@ -28,21 +28,40 @@
 /* What was asked for in this transaction, as far as anything was */
 typedef struct ClientTransaction
 {
+	bool		begun;			/* by the client, rather than implicitly */
 	bool		read_only;
-	int			read_only_level;	/* nesting level that made it so */
+	int			read_only_level;	/* of the subtransaction that alone is; 0:
+									 * none */
 	bool		read_write;
 	bool		deferrable;
-	int			isolation;		/* XACT_..., 0: not said */
+	int			isolation;		/* XACT_...; valid with isolation_said */
+	bool		isolation_said;
 	bool		whole;			/* it runs at the primary as a whole */
-	bool		chained;		/* the next one will be the same */
 } ClientTransaction;
 
 static ClientTransaction asked;
 
+/*
+ * What the one before had asked for: a transaction that has failed is over when
+ * the client says ROLLBACK AND CHAIN.
+ */
+static ClientTransaction before;
+
+/* When it ends like this the next one will be the same; XACT_EVENT_... or none. */
+static int	chained_by = -1;
+
 static List *adapt_options(List *options);
 static bool take_option(const DefElem *option);
+static void check_in_time(void);
 static int	parse_isolation(const char *name);
 static const char *isolation_name(int isolation);
+
+/* SET TRANSACTION? */
+bool
+client_transaction_is_set(const VariableSetStmt *statement)
+{
+	return statement->kind == VAR_SET_MULTI && strcmp(statement->name, "TRANSACTION") == 0;
+}
 
 /*
  * client_transaction_adapt
@@ -56,6 +75,7 @@ client_transaction_adapt(Node *statement)
 	{
 		TransactionStmt *begin = makeNode(TransactionStmt);
 
+		asked.begun = true;
 		memcpy(begin, statement, sizeof(*begin));
 		begin->options = adapt_options(begin->options);
 		return (Node *) begin;
@@ -101,28 +121,46 @@ take_option(const DefElem *option)
 	{
 		bool		read_only = intVal(&value->val) != 0;
 
-		if (!read_only && asked.read_only && FirstSnapshotSet)
+		if (!read_only && client_transaction_read_only() && (FirstSnapshotSet || IsSubTransaction()))
 			return false;
-		if (read_only && !client_transaction_read_only())
+		if (read_only && !client_transaction_read_only() && IsSubTransaction())
 			asked.read_only_level = GetCurrentTransactionNestLevel();
 		asked.read_only = read_only;
 		asked.read_write = !read_only;
 		return !read_only;
 	}
-	/* To ask again for what it has comes never too late. */
-	if (strcmp(option->defname, "transaction_isolation") == 0 &&
-		parse_isolation(strVal(&value->val)) == client_transaction_isolation())
-		return true;
-	if (FirstSnapshotSet || IsSubTransaction())
-		return false;
 	if (strcmp(option->defname, "transaction_isolation") == 0)
 	{
-		asked.isolation = parse_isolation(strVal(&value->val));
+		int			isolation = parse_isolation(strVal(&value->val));
+
+		if (isolation != client_transaction_isolation())
+			check_in_time();
+		asked.isolation = isolation;
+		asked.isolation_said = true;
 		return true;
 	}
+	if (FirstSnapshotSet || IsSubTransaction())
+		return false;
 	if (strcmp(option->defname, "transaction_deferrable") == 0)
 		asked.deferrable = intVal(&value->val) != 0;
 	return false;
+}
+
+/*
+ * Not too late to set the isolation level?  PostgreSQL can't tell: here it may be
+ * another one.
+ */
+static void
+check_in_time(void)
+{
+	if (FirstSnapshotSet)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("SET TRANSACTION ISOLATION LEVEL must be called before any query")));
+	if (IsSubTransaction())
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction")));
 }
 
 static int
@@ -132,6 +170,8 @@ parse_isolation(const char *name)
 		return XACT_SERIALIZABLE;
 	if (pg_strcasecmp(name, "repeatable read") == 0)
 		return XACT_REPEATABLE_READ;
+	if (pg_strcasecmp(name, "read uncommitted") == 0)
+		return XACT_READ_UNCOMMITTED;
 	return XACT_READ_COMMITTED;
 }
 
@@ -144,6 +184,8 @@ isolation_name(int isolation)
 			return "SERIALIZABLE";
 		case XACT_REPEATABLE_READ:
 			return "REPEATABLE READ";
+		case XACT_READ_UNCOMMITTED:
+			return "READ UNCOMMITTED";
 		default:
 			return "READ COMMITTED";
 	}
@@ -165,6 +207,7 @@ client_transaction_settle(void)
 	if (!IsTransactionBlock() || FirstSnapshotSet)
 		return;
 	asked.isolation = isolation;
+	asked.isolation_said = true;
 	declaration_of_settings(&declaration);
 	asked.whole = isolation == XACT_SERIALIZABLE ||
 		(isolation == XACT_REPEATABLE_READ &&
@@ -172,32 +215,50 @@ client_transaction_settle(void)
 	XactIsoLevel = asked.whole ? XACT_READ_COMMITTED : isolation;
 }
 
-/* The next transaction will be like this one: COMMIT AND CHAIN. */
+/*
+ * client_transaction_chain
+ *		COMMIT AND CHAIN, or ROLLBACK: the next transaction will be like this one,
+ *		if this one ends as the command says.
+ *
+ * One that has failed as a whole has ended.
+ */
 void
-client_transaction_chain(void)
+client_transaction_chain(bool commits)
 {
-	asked.chained = true;
+	if (!IsAbortedTransactionBlockState())
+		chained_by = commits ? XACT_EVENT_COMMIT : XACT_EVENT_ABORT;
+	else if (IsSubTransaction())
+		chained_by = XACT_EVENT_ABORT;
+	else
+		asked = before;
 }
 
 /* The transaction is over. */
 void
-client_transaction_forget(void)
+client_transaction_end(XactEvent event)
 {
-	if (!asked.chained)
+	client_transaction_end_level(1);
+	before = asked;
+	if (chained_by != (int) event)
 		memset(&asked, 0, sizeof(asked));
-	asked.chained = false;
+	chained_by = -1;
 }
 
-/* A subtransaction ends: what it has asked for is its parent's, or gone. */
+/* A subtransaction is over: was it alone read only? */
 void
-client_transaction_end_level(int level, bool committed)
+client_transaction_end_level(int level)
 {
-	if (!asked.read_only || asked.read_only_level < level)
+	if (asked.read_only_level == 0 || asked.read_only_level < level)
 		return;
-	if (committed)
-		asked.read_only_level = level - 1;
-	else
-		asked.read_only = false;
+	asked.read_only = false;
+	asked.read_only_level = 0;
+}
+
+/* Has the client begun it? */
+bool
+client_transaction_is_begun(void)
+{
+	return asked.begun;
 }
 
 /* Is it, by the client's will, read only? */
@@ -218,7 +279,7 @@ client_transaction_is_whole(void)
 int
 client_transaction_isolation(void)
 {
-	return asked.isolation != 0 ? asked.isolation : XactIsoLevel;
+	return asked.isolation_said ? asked.isolation : XactIsoLevel;
 }
 
 /* The command that begins it at the primary; palloc'd. */

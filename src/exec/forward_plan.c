@@ -12,16 +12,15 @@
 #include "postgres.h"
 
 #include "nodes/makefuncs.h"
+#include "nodes/parsenodes.h"
 #include "optimizer/optimizer.h"
-#include "optimizer/planmain.h"
 
 #include "exec/forward_plan.h"
 #include "exec/forward_scan.h"
 #include "exec/routed_plan.h"
 #include "exec/writes.h"
 
-static CustomScan *make_scan(bool writes, bool keeps_state, const PlannedStmt *original);
-static Plan *materialize(Plan *plan);
+static CustomScan *make_scan(bool writes, bool scrolls, bool keeps_state, const PlannedStmt *original);
 
 /* Does the statement run at the primary? */
 bool
@@ -29,8 +28,6 @@ forward_plan_is(const PlannedStmt *plan)
 {
 	const Plan *top = plan->planTree;
 
-	if (top != NULL && IsA(top, Material))
-		top = outerPlan(top);
 	return top != NULL && IsA(top, CustomScan) &&
 		((const CustomScan *) top)->methods == &forward_scan_methods;
 }
@@ -43,7 +40,8 @@ PlannedStmt *
 forward_plan_of_query(Query *query, int cursor_options)
 {
 	PlannedStmt *plan = makeNode(PlannedStmt);
-	CustomScan *scan = make_scan(true, writes_session_state(query), NULL);
+	CustomScan *scan = make_scan(true, (cursor_options & CURSOR_OPT_SCROLL) != 0,
+								 writes_session_state(query), NULL);
 	bool		has_row_security;
 
 	plan->commandType = query->commandType;
@@ -58,8 +56,13 @@ forward_plan_of_query(Query *query, int cursor_options)
 	plan->dependsOnRole = has_row_security;
 	routed_plan_set_columns(plan, scan, query->commandType == CMD_SELECT ? query->targetList :
 							query->returningList);
-	if (cursor_options & CURSOR_OPT_SCROLL)
-		plan->planTree = materialize(plan->planTree);
+
+	/*
+	 * The primary decides whether a cursor can go backwards, as it always
+	 * does.
+	 */
+	if (query->rowMarks == NIL)
+		scan->flags |= CUSTOMPATH_SUPPORT_BACKWARD_SCAN;
 	return plan;
 }
 
@@ -71,7 +74,7 @@ PlannedStmt *
 forward_plan_of_plan(const PlannedStmt *plan, bool scrolls)
 {
 	PlannedStmt *forward = makeNode(PlannedStmt);
-	CustomScan *scan = make_scan(false, false, plan);
+	CustomScan *scan = make_scan(false, scrolls, false, plan);
 	const Plan *local = plan->planTree;
 
 	/* The rest is about relations, which the primary opens. */
@@ -86,8 +89,6 @@ forward_plan_of_plan(const PlannedStmt *plan, bool scrolls)
 	scan->scan.plan.plan_rows = local->plan_rows;
 	scan->scan.plan.plan_width = local->plan_width;
 	routed_plan_set_columns(forward, scan, local->targetlist);
-	if (scrolls)
-		forward->planTree = materialize(forward->planTree);
 	return forward;
 }
 
@@ -98,51 +99,37 @@ forward_plan_writes(const CustomScan *scan)
 	return boolVal(linitial(scan->custom_private));
 }
 
+/* Is it a cursor's that must be able to go backwards? */
+bool
+forward_plan_scrolls(const CustomScan *scan)
+{
+	return boolVal(lsecond(scan->custom_private));
+}
+
 /* Does it leave something in the session over there? */
 bool
 forward_plan_keeps_state(const CustomScan *scan)
 {
-	return boolVal(lsecond(scan->custom_private));
+	return boolVal(lthird(scan->custom_private));
 }
 
 /* The plan that a plan took the place of, or itself. */
 const PlannedStmt *
 forward_plan_original(const CustomScan *scan, const PlannedStmt *plan)
 {
-	const PlannedStmt *original = lthird(scan->custom_private);
+	const PlannedStmt *original = lfourth(scan->custom_private);
 
 	return original ? original : plan;
 }
 
-/* Keep the rows, for a cursor that scrolls. */
-static Plan *
-materialize(Plan *plan)
-{
-	Plan	   *material = materialize_finished_plan(plan);
-	ListCell   *cell;
-
-	/*
-	 * What the planner would do behind that: the columns are those of the
-	 * plan below.
-	 */
-	material->targetlist = NIL;
-	foreach(cell, plan->targetlist)
-	{
-		TargetEntry *entry = copyObject(lfirst_node(TargetEntry, cell));
-
-		((Var *) entry->expr)->varno = OUTER_VAR;
-		material->targetlist = lappend(material->targetlist, entry);
-	}
-	return material;
-}
-
 static CustomScan *
-make_scan(bool writes, bool keeps_state, const PlannedStmt *original)
+make_scan(bool writes, bool scrolls, bool keeps_state, const PlannedStmt *original)
 {
 	CustomScan *scan = makeNode(CustomScan);
 
 	scan->methods = &forward_scan_methods;
-	scan->custom_private = list_make3(makeBoolean(writes), makeBoolean(keeps_state),
+	scan->custom_private = list_make4(makeBoolean(writes), makeBoolean(scrolls),
+									  makeBoolean(keeps_state),
 									  unconstify(PlannedStmt *, original));
 	return scan;
 }

@@ -20,6 +20,7 @@ extern bool forward_plan_is(const PlannedStmt *plan);
 extern PlannedStmt *forward_plan_of_query(Query *query, int cursor_options);
 extern PlannedStmt *forward_plan_of_plan(const PlannedStmt *plan, bool scrolls);
 extern bool forward_plan_writes(const CustomScan *scan);
+extern bool forward_plan_scrolls(const CustomScan *scan);
 extern bool forward_plan_keeps_state(const CustomScan *scan);
 extern const PlannedStmt *forward_plan_original(const CustomScan *scan, const PlannedStmt *plan);
 

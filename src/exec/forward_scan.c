@@ -8,10 +8,9 @@
  *
  * Where a client wants rows in portions (a cursor, or a portal of the extended
  * protocol that is run for some rows at a time) there is a cursor at the primary,
- * of the same name, which is fetched from by the same portions: it then stands
- * where the client's does, and nothing is held up in between.  A cursor that
- * scrolls may take fewer rows than that, since it has some already; the others
- * are kept.
+ * of the same name, which is fetched from by the same portions, backwards too: it
+ * then stands where the client's does, as WHERE CURRENT OF wants, and nothing is
+ * held up in between.
  *
  * Rules make several queries of one statement.  The text is that of all of them,
  * so it is sent once, for the one whose rows and command tag the client gets.
@@ -22,12 +21,10 @@
 
 #include "access/xact.h"
 #include "executor/executor.h"
-#include "miscadmin.h"
 #include "nodes/extensible.h"
 #include "tcop/pquery.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/tuplestore.h"
 
 #include "core/compat.h"
 #include "exec/enforce.h"
@@ -51,13 +48,15 @@ typedef struct ForwardScanState
 	bool		keeps_state;	/* in the session over there */
 	bool		falls_back;		/* it is a read that could have run here */
 	int64		waited_us;		/* here, in vain */
+	bool		scrolls;		/* its cursor was declared to go backwards */
 	bool		skip;			/* another query of the statement is sent */
-	bool		ended;			/* no more rows */
-	char	   *cursor;			/* name of the cursor there; NULL: none */
+	bool		ended;			/* no more rows, and there is no cursor */
+	char	   *cursor;			/* name of the cursor there, quoted; NULL:
+								 * none */
+	MemoryContextCallback on_reset; /* closes it */
 	uint64		wanted;			/* rows that are fetched from it at a time; 0:
 								 * all */
-	Tuplestorestate *portion;	/* of these; NULL: none */
-	TupleTableSlot *portion_slot;	/* to read from there */
+	uint64		fetched;		/* of these */
 	char	   *node_name;		/* where it ran; NULL: it didn't, yet */
 	ForwardStatement *statement;	/* under way; NULL: none */
 	MemoryContext statement_context;	/* its lifetime */
@@ -72,9 +71,10 @@ static void explain_scan(CustomScanState *node, List *ancestors, ExplainState *e
 static const char *reason_to_forward(const ForwardScanState *state);
 static void start(ForwardScanState *state);
 static void declare_cursor(ForwardScanState *state);
+static void close_cursor(void *arg);
+static const char *scroll_option(const ForwardScanState *state);
 static void fetch(ForwardScanState *state);
-static void read_portion(ForwardScanState *state);
-static bool next_of_portion(ForwardScanState *state);
+static void command(ForwardScanState *state, char *sql, bool has_params);
 static ForwardStatement *new_statement(ForwardScanState *state);
 static void set_params(ForwardScanState *state, ForwardStatement *statement);
 static void note_end(ForwardScanState *state);
@@ -109,6 +109,7 @@ create_state(CustomScan *scan)
 
 	state->css.methods = &exec_methods;
 	state->writes = forward_plan_writes(scan);
+	state->scrolls = forward_plan_scrolls(scan);
 	state->keeps_state = forward_plan_keeps_state(scan);
 	return (Node *) state;
 }
@@ -154,23 +155,25 @@ exec_scan(CustomScanState *node)
 	ForwardScanState *state = (ForwardScanState *) node;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 
-	if (next_of_portion(state))
-		return slot;
 	if (state->skip || state->ended)
 		return NULL;
+	if (state->statement && !state->statement->running)
+		forget_statement(state);	/* a portion was fetched */
 	if (state->statement == NULL)
 		start(state);
-	if (state->wanted != 0)
-	{
-		read_portion(state);
-		return next_of_portion(state) ? slot : NULL;
-	}
 
 	if (!forward_statement_next(state->statement, slot))
 	{
 		note_end(state);
-		state->ended = true;
+		state->ended = state->cursor == NULL;
 		return NULL;
+	}
+
+	/* The connection must be free for others when the portion is handed out. */
+	if (state->wanted != 0 && ++state->fetched == state->wanted)
+	{
+		(void) forward_statement_next(state->statement, NULL);
+		note_end(state);
 	}
 	return slot;
 }
@@ -204,17 +207,53 @@ static void
 declare_cursor(ForwardScanState *state)
 {
 	static uint32 number = 0;
+	MemoryContext lifetime = state->css.ss.ps.state->es_query_cxt;
 	const char *name = ActivePortal->name;
+
+	state->cursor = MemoryContextStrdup(lifetime,
+										name[0] ? quote_identifier(name) :
+										psprintf("consistency_portal_%u", number++));
+	command(state, psprintf("DECLARE %s%s CURSOR FOR %s", state->cursor,
+							scroll_option(state), state->text.sql), true);
+	forward_transaction_opened(state->cursor);
+
+	/* A cursor that has failed isn't ended, only dropped. */
+	state->on_reset.func = close_cursor;
+	state->on_reset.arg = state;
+	MemoryContextRegisterResetCallback(lifetime, &state->on_reset);
+}
+
+/* The client's is gone; unless its transaction is, close the one at the primary. */
+static void
+close_cursor(void *arg)
+{
+	if (IsTransactionState())
+		forward_transaction_closed(((ForwardScanState *) arg)->cursor);
+}
+
+/*
+ * Of a read, it was decided here whether the cursor can go backwards; for one
+ * that writes the primary decides, unless the client has.
+ */
+static const char *
+scroll_option(const ForwardScanState *state)
+{
+	if (ActivePortal->cursorOptions & CURSOR_OPT_NO_SCROLL)
+		return " NO SCROLL";
+	return state->scrolls ? " SCROLL" : "";
+}
+
+/* Run what concerns the cursor, and has no rows. */
+static void
+command(ForwardScanState *state, char *sql, bool has_params)
+{
 	MemoryContext old = MemoryContextSwitchTo(state->statement_context);
 
 	state->statement = new_statement(state);
-	state->cursor = MemoryContextStrdup(state->css.ss.ps.state->es_query_cxt,
-										name[0] ? quote_identifier(name) :
-										psprintf("consistency_portal_%u", number++));
 	state->statement->in_transaction = true;
-	state->statement->text.sql = psprintf("DECLARE %s NO SCROLL CURSOR FOR %s",
-										  state->cursor, state->text.sql);
-	set_params(state, state->statement);
+	state->statement->text.sql = sql;
+	if (has_params)
+		set_params(state, state->statement);
 	forward_statement_run(state->statement);
 	MemoryContextSwitchTo(old);
 	note_end(state);
@@ -225,53 +264,17 @@ declare_cursor(ForwardScanState *state)
 static void
 fetch(ForwardScanState *state)
 {
+	const char *direction =
+	ScanDirectionIsBackward(state->css.ss.ps.state->es_direction) ? "BACKWARD" : "FORWARD";
+
 	state->wanted = nesting_row_limit;
+	state->fetched = 0;
 	state->statement->in_transaction = true;
 	if (state->wanted == 0)
-		state->statement->text.sql = psprintf("FETCH ALL FROM %s", state->cursor);
+		state->statement->text.sql = psprintf("FETCH %s ALL FROM %s", direction, state->cursor);
 	else
-		state->statement->text.sql = psprintf("FETCH FORWARD " UINT64_FORMAT " FROM %s",
+		state->statement->text.sql = psprintf("FETCH %s " UINT64_FORMAT " FROM %s", direction,
 											  state->wanted, state->cursor);
-}
-
-/*
- * Read all of the portion, so that the connection is free for others when it is
- * handed out.
- */
-static void
-read_portion(ForwardScanState *state)
-{
-	TupleTableSlot *slot = state->css.ss.ss_ScanTupleSlot;
-	MemoryContext old = MemoryContextSwitchTo(state->css.ss.ps.state->es_query_cxt);
-	uint64		rows = 0;
-
-	state->portion = tuplestore_begin_heap(false, false, work_mem);
-	if (state->portion_slot == NULL)
-		state->portion_slot = MakeSingleTupleTableSlot(slot->tts_tupleDescriptor,
-													   &TTSOpsMinimalTuple);
-	MemoryContextSwitchTo(old);
-
-	for (; forward_statement_next(state->statement, slot); rows++)
-		tuplestore_puttupleslot(state->portion, slot);
-	note_end(state);
-	forget_statement(state);
-	state->ended = rows < state->wanted;
-}
-
-/* Put the next row of the portion into the scan's slot; false if none is left. */
-static bool
-next_of_portion(ForwardScanState *state)
-{
-	if (state->portion == NULL)
-		return false;
-	if (tuplestore_gettupleslot(state->portion, true, false, state->portion_slot))
-	{
-		ExecCopySlot(state->css.ss.ss_ScanTupleSlot, state->portion_slot);
-		return true;
-	}
-	tuplestore_end(state->portion);
-	state->portion = NULL;
-	return false;
 }
 
 static ForwardStatement *
@@ -324,12 +327,6 @@ end_scan(CustomScanState *node)
 
 	if (state->statement)
 		forward_statement_end(state->statement);
-	if (state->portion)
-		tuplestore_end(state->portion);
-	if (state->portion_slot)
-		ExecDropSingleTupleTableSlot(state->portion_slot);
-	if (state->cursor)
-		forward_transaction_queue(psprintf("CLOSE %s", state->cursor));
 }
 
 static void
@@ -337,11 +334,10 @@ rescan(CustomScanState *node)
 {
 	ForwardScanState *state = (ForwardScanState *) node;
 
-	if (state->statement || state->cursor || state->ended)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a statement that runs at the primary can't be rewound"),
-				 errhint("Declare the cursor with SCROLL.")));
+	if (state->cursor)
+		command(state, psprintf("MOVE ABSOLUTE 0 IN %s", state->cursor), false);
+	else if (state->statement || state->ended)
+		elog(ERROR, "a statement that runs at the primary can't be rewound");
 }
 
 static void

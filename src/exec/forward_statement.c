@@ -164,7 +164,8 @@ forward_statement_connect(ForwardStatement *statement, List **ahead)
 	if (!statement->alone)
 		statement->query.connection = forward_transaction_enter();
 	begin(statement);
-	if (!open && (statement->bare || client_transaction_isolation() != XACT_READ_COMMITTED))
+	if (!open && (statement->bare || client_transaction_isolation() != XACT_READ_COMMITTED ||
+				  !remote_settings_begin_plainly(statement->query.connection)))
 		settle_settings(statement);
 	*ahead = statement->alone ? NIL : forward_transaction_commands();
 	return statement->query.connection;
@@ -491,7 +492,11 @@ give_up(void *arg)
 	else
 	{
 		if (query->finished)
+		{
 			remote_settings_return(query->connection, REMOTE_SETTINGS_UNDONE);
+			/* an error tells something, too */
+			(void) node_connection_read_token(query->connection);
+		}
 		connection_release(query->connection, query->finished);
 	}
 }

@@ -54,8 +54,17 @@ typedef struct ForwardTransaction
 	bool		running;		/* a statement is under way */
 	bool		lost;			/* the connection broke */
 	List	   *queue;			/* commands to go ahead of the next statement
-								 * (char *) */
+								 * (LevelText *) */
+	List	   *cursors;		/* names of those that are open there, quoted
+								 * (LevelText *) */
 } ForwardTransaction;
+
+/* A text about something that a subtransaction has made */
+typedef struct LevelText
+{
+	int			level;			/* the subtransaction's; 1: the transaction's */
+	char text[	FLEXIBLE_ARRAY_MEMBER];
+} LevelText;
 
 static ForwardTransaction current;
 
@@ -67,11 +76,15 @@ static Position catalogs_changed_at;
 static bool cancel_held = false;
 
 static bool client_sends_sync(void);
+static void add_text(List **list, const char *text, int level);
+static void drop_texts(List **list, int level);
+static void raise_texts(List *list, int level);
 static void track_transaction(XactEvent event, void *arg);
 static void track_subtransaction(SubXactEvent event, SubTransactionId subid,
 								 SubTransactionId parent, void *arg);
 static void release_resources(ResourceReleasePhase phase, bool isCommit, bool isTopLevel,
 							  void *arg);
+static void warn_catalogs_are_old(const char *why);
 static void commit(void);
 static void raise_commit_failure(RemoteQuery *query);
 static bool node_is_gone(void *arg);
@@ -111,7 +124,7 @@ ForwardScope
 forward_transaction_scope(bool commits_itself)
 {
 	if (forward_transaction_is_open() || IsTransactionBlock() ||
-		client_transaction_isolation() != XACT_READ_COMMITTED ||
+		client_transaction_isolation() > XACT_READ_COMMITTED ||
 		(MyXactFlags & XACT_FLAGS_PIPELINING) != 0)
 		return FORWARD_IN_TRANSACTION;
 	return commits_itself || nesting_is_simple_query() || client_sends_sync() ?
@@ -182,8 +195,11 @@ forward_transaction_enter(void)
 List *
 forward_transaction_commands(void)
 {
-	List	   *commands = current.queue;
+	List	   *commands = NIL;
+	ListCell   *cell;
 
+	foreach(cell, current.queue)
+		commands = lappend(commands, ((LevelText *) lfirst(cell))->text);
 	current.queue = NIL;
 	if (current.levels == 0)
 	{
@@ -207,17 +223,75 @@ forward_transaction_leave(const RemoteQuery *query)
 		lose();
 }
 
-/* Have a command go ahead of the next statement, if there is one. */
+/* A cursor is open there, made by the current subtransaction. */
 void
-forward_transaction_queue(const char *sql)
+forward_transaction_opened(const char *cursor)
 {
-	MemoryContext old;
+	add_text(&current.cursors, cursor, GetCurrentTransactionNestLevel());
+}
+
+/*
+ * forward_transaction_closed
+ *		The client has no use for a cursor any more: close it ahead of the next
+ *		statement, if there is one.
+ */
+void
+forward_transaction_closed(const char *cursor)
+{
+	ListCell   *cell;
 
 	if (current.connection == NULL)
 		return;
-	old = MemoryContextSwitchTo(TopTransactionContext);
-	current.queue = lappend(current.queue, pstrdup(sql));
+	foreach(cell, current.cursors)
+	{
+		LevelText  *open = lfirst(cell);
+
+		if (strcmp(open->text, cursor) == 0)
+		{
+			add_text(&current.queue, psprintf("CLOSE %s", cursor), open->level);
+			current.cursors = foreach_delete_current(current.cursors, cell);
+			return;
+		}
+	}
+}
+
+static void
+add_text(List **list, const char *text, int level)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	LevelText  *added = palloc(offsetof(LevelText, text) + strlen(text) + 1);
+
+	added->level = level;
+	strcpy(added->text, text);
+	*list = lappend(*list, added);
 	MemoryContextSwitchTo(old);
+}
+
+/* Forget what subtransactions from this level on have made. */
+static void
+drop_texts(List **list, int level)
+{
+	ListCell   *cell;
+
+	foreach(cell, *list)
+	{
+		if (((LevelText *) lfirst(cell))->level >= level)
+			*list = foreach_delete_current(*list, cell);
+	}
+}
+
+/* What a subtransaction has made is now the outer one's. */
+static void
+raise_texts(List *list, int level)
+{
+	ListCell   *cell;
+
+	foreach(cell, list)
+	{
+		LevelText  *text = lfirst(cell);
+
+		text	  ->level = Min(text->level, level - 1);
+	}
 }
 
 /* What runs there changes catalogs: the next statement here must know of it. */
@@ -225,6 +299,13 @@ void
 forward_transaction_changes_catalogs(void)
 {
 	changes_catalogs = true;
+}
+
+/* Has it, perhaps, while nobody else sees that yet? */
+bool
+forward_transaction_has_changed_catalogs(void)
+{
+	return changes_catalogs && forward_transaction_is_open();
 }
 
 /*
@@ -275,6 +356,7 @@ track_transaction(XactEvent event, void *arg)
 			/* FALLTHROUGH */
 		case XACT_EVENT_COMMIT:
 			forget();
+			client_transaction_end(event);
 			break;
 		default:
 			break;
@@ -287,8 +369,8 @@ track_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactionI
 {
 	int			level = GetCurrentTransactionNestLevel();
 
-	if (event == SUBXACT_EVENT_PRE_COMMIT_SUB || event == SUBXACT_EVENT_ABORT_SUB)
-		client_transaction_end_level(level, event == SUBXACT_EVENT_PRE_COMMIT_SUB);
+	if (event == SUBXACT_EVENT_COMMIT_SUB || event == SUBXACT_EVENT_ABORT_SUB)
+		client_transaction_end_level(level);
 	if (current.connection == NULL || current.levels < level)
 		return;
 	if (event == SUBXACT_EVENT_PRE_COMMIT_SUB)
@@ -296,7 +378,9 @@ track_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactionI
 		char		sql[64];
 
 		snprintf(sql, sizeof(sql), "RELEASE SAVEPOINT s%d", level);
-		forward_transaction_queue(sql);
+		add_text(&current.queue, sql, level);
+		raise_texts(current.queue, level);
+		raise_texts(current.cursors, level);
 		current.levels = level - 1;
 	}
 	else if (event == SUBXACT_EVENT_ABORT_SUB)
@@ -306,7 +390,8 @@ track_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactionI
 /*
  * Wait for replay to reach a change of catalogs that this transaction has made,
  * so that the next statement is parsed against them.  Not before the locks are
- * gone: replay may need them.  If that takes too long, it has to do without.
+ * gone: replay may need them.  If that takes too long, or longer than the client
+ * likes, it has to do without.
  */
 static void
 release_resources(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *arg)
@@ -316,8 +401,29 @@ release_resources(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, vo
 	if (phase != RESOURCE_RELEASE_AFTER_LOCKS || !isTopLevel || !position_is_set(position))
 		return;
 	catalogs_changed_at = POSITION_NONE;
-	(void) replay_wait(position,
-					   TimestampTzPlusMilliseconds(GetCurrentTimestamp(), guc_wait_timeout), NULL);
+	switch (replay_wait(position,
+						TimestampTzPlusMilliseconds(GetCurrentTimestamp(), guc_wait_timeout), NULL))
+	{
+		case REPLAY_TIMED_OUT:
+			warn_catalogs_are_old("This replica has not replayed it in time.");
+			break;
+		case REPLAY_CANCELED:
+			QueryCancelPending = false;
+			warn_catalogs_are_old("The wait for this replica to replay it was canceled.");
+			break;
+		default:
+			break;
+	}
+}
+
+/* The transaction is committed: there is no going back. */
+static void
+warn_catalogs_are_old(const char *why)
+{
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("what the transaction has defined may be unknown here for a while"),
+			 errdetail("It is committed. %s", why)));
 }
 
 /* Commit it there, ahead of the commit here. */
@@ -367,7 +473,10 @@ raise_commit_failure(RemoteQuery *query)
 	current.connection = NULL;
 	if (query->finished)
 		remote_settings_return(query->connection, REMOTE_SETTINGS_UNDONE);
-	connection_release(query->connection, query->finished);
+
+	/* Not if it was the question for the ticket that failed. */
+	connection_release(query->connection, query->finished &&
+					   PQtransactionStatus(query->connection->conn) == PQTRANS_IDLE);
 	if (!known && query->sent)
 		forward_transaction_error_unknown(current.route.node_name, query->ticket);
 	remote_error_raise_own(&query->error, NULL, 0);
@@ -408,7 +517,8 @@ roll_back_level(int level)
 	char		sql[128];
 
 	snprintf(sql, sizeof(sql), "ROLLBACK TO SAVEPOINT s%d; RELEASE SAVEPOINT s%d", level, level);
-	current.queue = NIL;
+	drop_texts(&current.queue, level);
+	drop_texts(&current.cursors, level);
 	if (current.running || !run_now(sql))
 		lose();
 	else
@@ -476,7 +586,6 @@ forget(void)
 	memset(&current, 0, sizeof(current));
 	changes_catalogs = false;
 	nesting_executions = 0;
-	client_transaction_forget();
 	if (cancel_held && QueryCancelHoldoffCount > 0)
 		RESUME_CANCEL_INTERRUPTS();
 	cancel_held = false;

@@ -27,8 +27,10 @@ extern void forward_transaction_begin(const Route *route, RemoteConnection *conn
 extern RemoteConnection *forward_transaction_enter(void);
 extern List *forward_transaction_commands(void);
 extern void forward_transaction_leave(const RemoteQuery *query);
-extern void forward_transaction_queue(const char *sql);
+extern void forward_transaction_opened(const char *cursor);
+extern void forward_transaction_closed(const char *cursor);
 extern void forward_transaction_changes_catalogs(void);
+extern bool forward_transaction_has_changed_catalogs(void);
 extern void forward_transaction_committed(RemoteConnection *connection);
 extern void forward_transaction_error_unknown(const char *node, const char *ticket) pg_attribute_noreturn();
 

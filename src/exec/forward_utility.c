@@ -82,7 +82,9 @@ forward_utility(const PlannedStmt *pstmt, const char *text, ParamListInfo params
 	nesting_locate(text, false, &location, &length);
 	declaration_of_statement(&declaration, text, location, length, NIL);
 	place = place_of(statement, &declaration);
-	if (place == PLACE_HERE || !forward_may_write())
+	/* LOCK is for transactions that are read only, too. */
+	if (place == PLACE_HERE ||
+		!(IsA(statement, LockStmt) ? forward_is_possible() : forward_may_write()))
 		return false;
 	if (place == PLACE_NOWHERE)
 		refuse(statement);
@@ -119,10 +121,9 @@ place_of(Node *statement, const Declaration *declaration)
 		case T_UnlistenStmt:
 			return PLACE_HERE;
 		case T_VariableSetStmt:
-			/* What is asked of a transaction that is there already. */
-			return ((VariableSetStmt *) statement)->kind == VAR_SET_MULTI &&
-				strcmp(((VariableSetStmt *) statement)->name, "TRANSACTION") == 0 &&
-				forward_transaction_route() != NULL ? PLACE_PRIMARY : PLACE_HERE;
+			return forward_transaction_route() &&
+				client_transaction_is_set((VariableSetStmt *) statement) ?
+				PLACE_PRIMARY : PLACE_HERE;
 		case T_TransactionStmt:
 			switch (((TransactionStmt *) statement)->kind)
 			{
@@ -130,15 +131,24 @@ place_of(Node *statement, const Declaration *declaration)
 				case TRANS_STMT_COMMIT_PREPARED:
 				case TRANS_STMT_ROLLBACK_PREPARED:
 					return PLACE_NOWHERE;
+				case TRANS_STMT_BEGIN:
+				case TRANS_STMT_START:
+
+					/*
+					 * In a transaction it is a warning, and sets what it asks
+					 * for.
+					 */
+					return client_transaction_is_begun() && forward_transaction_route() ?
+						PLACE_PRIMARY : PLACE_HERE;
 				default:
 					return PLACE_HERE;
 			}
 		case T_ListenStmt:
 			return PLACE_NOWHERE;
 		case T_VariableShowStmt:
-			return client_transaction_is_whole() &&
-				strcmp(((VariableShowStmt *) statement)->name, "transaction_isolation") == 0 ?
-				PLACE_PRIMARY : PLACE_HERE;
+			return forward_transaction_is_open() &&
+				strncmp(((VariableShowStmt *) statement)->name, "transaction_",
+						strlen("transaction_")) == 0 ? PLACE_PRIMARY : PLACE_HERE;
 		case T_LockStmt:
 			return PLACE_PRIMARY;
 		case T_ConstraintsSetStmt:

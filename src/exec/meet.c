@@ -449,6 +449,7 @@ await_replay(Position position, TimestampTz deadline, bool may_give_up)
 		case REPLAY_GIVEN_UP:
 			return MEET_GIVEN_UP;
 		case REPLAY_TIMED_OUT:
+		case REPLAY_CANCELED:
 			return MEET_REPLAY_BEHIND;
 		case REPLAY_LOST:
 			(void) GetXLogReplayRecPtr(&tli);

@@ -98,7 +98,8 @@ replay_goal(Position position, TimestampTz deadline)
  *
  * "goal": what must be reached for the wait to make any sense, which can be
  * further away; NULL: don't give up.  The caller should hold no snapshot if it
- * can help it.
+ * can help it.  A cancel is an error, or ends the wait where interrupts are held
+ * off: in a commit, say.
  */
 ReplayWaitResult
 replay_wait(Position position, TimestampTz until, const ReplayGoal *goal)
@@ -136,6 +137,8 @@ replay_wait(Position position, TimestampTz until, const ReplayGoal *goal)
 						 nap_ms, wait_event_replay());
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
+		if (InterruptHoldoffCount > 0 && (QueryCancelPending || ProcDiePending))
+			return REPLAY_CANCELED;
 
 		/*
 		 * Replay of DROP DATABASE waits for all to close files, held off or

@@ -22,6 +22,7 @@ typedef enum ReplayWaitResult
 	REPLAY_LOST,				/* the position isn't in the history of the
 								 * timeline that is replayed now */
 	REPLAY_BLOCKED_BY_US,		/* replay waits for a lock or snapshot of ours */
+	REPLAY_CANCELED,			/* where a cancel can't be an error any more */
 	REPLAY_ENDED				/* the server was promoted: it is a primary
 								 * now */
 } ReplayWaitResult;

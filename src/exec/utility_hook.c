@@ -39,7 +39,6 @@ static void consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryStri
 									   ParamListInfo params, QueryEnvironment *queryEnv,
 									   DestReceiver *dest, QueryCompletion *qc);
 static PlannedStmt *adapt_transaction(PlannedStmt *pstmt);
-static bool sets_transaction(const VariableSetStmt *statement);
 static void before_utility(const PlannedStmt *pstmt, const char *text);
 static void before_copy(CopyStmt *statement, const PlannedStmt *pstmt, const char *text);
 static bool explain_executes(ExplainStmt *statement);
@@ -137,8 +136,9 @@ adapt_transaction(PlannedStmt *pstmt)
 	 ((TransactionStmt *) statement)->kind == TRANS_STMT_START);
 
 	if (IsA(statement, TransactionStmt) && ((TransactionStmt *) statement)->chain)
-		client_transaction_chain();
-	if (!begins && !(IsA(statement, VariableSetStmt) && sets_transaction((VariableSetStmt *) statement)))
+		client_transaction_chain(((TransactionStmt *) statement)->kind == TRANS_STMT_COMMIT);
+	if (!begins && !(IsA(statement, VariableSetStmt) &&
+					 client_transaction_is_set((VariableSetStmt *) statement)))
 		return pstmt;
 	if (!IsTransactionState() || !forward_takes_writes())
 		return pstmt;
@@ -146,13 +146,6 @@ adapt_transaction(PlannedStmt *pstmt)
 	memcpy(adapted, pstmt, sizeof(PlannedStmt));
 	adapted->utilityStmt = client_transaction_adapt(statement);
 	return adapted;
-}
-
-/* SET TRANSACTION? */
-static bool
-sets_transaction(const VariableSetStmt *statement)
-{
-	return statement->kind == VAR_SET_MULTI && strcmp(statement->name, "TRANSACTION") == 0;
 }
 
 static void
@@ -260,7 +253,7 @@ after_utility(Node *statement)
 	{
 		VariableSetStmt *set = (VariableSetStmt *) statement;
 
-		if (sets_transaction(set) && RecoveryInProgress() && forward_takes_writes())
+		if (client_transaction_is_set(set) && RecoveryInProgress() && forward_takes_writes())
 			client_transaction_settle();
 		if (set->kind == VAR_RESET_ALL)
 			session_reset();

@@ -12,7 +12,7 @@
  * may do anything.  One in C writes no rows as a rule; those of extensions that
  * are volatile mostly tell about the server that they run at, as
  * pg_stat_statements does.  Of PostgreSQL's own, those that need the primary are
- * listed here.  A function that is labelled stable can't write: PostgreSQL sees
+ * listed here; of ours, those that tell of a transaction.  A function that is labelled stable can't write: PostgreSQL sees
  * to that.
  *
  *-------------------------------------------------------------------------
@@ -29,6 +29,7 @@
 #include "utils/syscache.h"
 
 #include "core/compat.h"
+#include "core/extension.h"
 #include "exec/writes.h"
 
 static bool session_state_walker(Node *node, void *context);
@@ -36,6 +37,7 @@ static bool function_keeps_state(Oid function, void *context);
 static bool writes_walker(Node *node, void *context);
 static bool reads_unlogged(const Query *query);
 static bool function_writes(Oid function, void *context);
+static bool tells_of_transaction(Form_pg_proc form);
 static bool own_function_writes(Oid function);
 
 /* Does a query, as it is after rewriting, need the primary? */
@@ -139,9 +141,18 @@ function_writes(Oid function, void *context)
 		return false;
 	form = (Form_pg_proc) GETSTRUCT(tuple);
 	writes = form->provolatile == PROVOLATILE_VOLATILE &&
-		form->prolang != INTERNALlanguageId && form->prolang != ClanguageId;
+		((form->prolang != INTERNALlanguageId && form->prolang != ClanguageId) ||
+		 tells_of_transaction(form));
 	ReleaseSysCache(tuple);
 	return writes;
+}
+
+/* Ours that tell of a transaction of the primary. */
+static bool
+tells_of_transaction(Form_pg_proc form)
+{
+	return strncmp(NameStr(form->proname), "transaction_", strlen("transaction_")) == 0 &&
+		extension_owns_schema(form->pronamespace);
 }
 
 /*

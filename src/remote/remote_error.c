@@ -121,6 +121,13 @@ remote_error_raise_own(const RemoteError *error, const char *text, int offset)
 			 set_internal_query(error)));
 }
 
+/* Was an error that is being reported raised by the function above? */
+bool
+remote_error_is_raised(const ErrorData *error)
+{
+	return error->funcname && strcmp(error->funcname, "remote_error_raise_own") == 0;
+}
+
 /* Does a notice warn that the answer may be older than promised? */
 bool
 remote_error_is_stale_warning(const PGresult *result)

@@ -37,6 +37,7 @@ extern void remote_error_from_connection(RemoteError *error, PGconn *conn);
 extern void remote_error_from_result(RemoteError *error, const PGresult *result, PGconn *conn);
 extern void remote_error_from_setup(RemoteError *error, const PGresult *result, PGconn *conn);
 extern bool remote_error_is_stale_warning(const PGresult *result);
+extern bool remote_error_is_raised(const ErrorData *error);
 extern void remote_error_pass_notice_on(const PGresult *result);
 extern void remote_error_raise(const RemoteError *error, const char *node) pg_attribute_noreturn();
 extern void remote_error_raise_own(const RemoteError *error, const char *text,

@@ -130,6 +130,17 @@ remote_settings_change(RemoteConnection *connection, const RemotePromise *promis
 	return change->nvalues > 0;
 }
 
+/* Is a transaction there, as far as is known, what BEGIN means if it says nothing? */
+bool
+remote_settings_begin_plainly(const RemoteConnection *connection)
+{
+	const char *isolation = find_setting(&connection->settings, "default_transaction_isolation");
+	const char *read_only = find_setting(&connection->settings, "default_transaction_read_only");
+
+	return isolation && strcmp(isolation, "read committed") == 0 &&
+		read_only && strcmp(read_only, "off") == 0;
+}
+
 /*
  * remote_settings_forget
  *		What was sent may have been undone by a rollback: the next change says
@@ -337,6 +348,7 @@ add_session(StringInfo settings, const RemoteConnection *connection)
 	appendStringInfo(settings, "role%c%s%c", 0, role_there(connection), 0);
 	appendStringInfo(settings, "escape_string_warning%coff%c", 0, 0);
 	appendStringInfo(settings, "client_connection_check_interval%c500%c", 0, 0);
+	appendStringInfo(settings, "default_transaction_deferrable%coff%c", 0, 0);
 	appendStringInfo(settings, "default_transaction_isolation%cread committed%c", 0, 0);
 	appendStringInfo(settings, "default_transaction_read_only%coff%c", 0, 0);
 	appendStringInfo(settings, "statement_timeout%c0%c", 0, 0);

@@ -43,6 +43,7 @@ struct config_generic;
 extern bool remote_settings_change(RemoteConnection *connection, const RemotePromise *promise,
 								   RemoteSettingsChange *change);
 extern bool remote_settings_may_become_ours(const RemoteConnection *connection);
+extern bool remote_settings_begin_plainly(const RemoteConnection *connection);
 extern void remote_settings_forget(RemoteConnection *connection);
 
 /* settings_return.c */
