@@ -247,7 +247,7 @@ enforce_statement(QueryDesc *queryDesc)
 	active_snapshot_is_older = false;
 
 	if (routed_plan_is_routed(queryDesc->plannedstmt) ||
-		(RecoveryInProgress() && !about_this_server && forward_execution(queryDesc)))
+		(!about_this_server && forward_execution(queryDesc)))
 	{
 		meet_check_history(&requirement);
 		return;

@@ -45,6 +45,7 @@ typedef struct ForwardStatement
 	MemoryContext turn;			/* while it counts as one that has fallen back */
 	bool		row_came;		/* the first one, or the end */
 	bool		running;		/* the connection is in use */
+	bool		holds_cancel;	/* a cancel only takes effect over there */
 	bool		stale;			/* the primary warned that it answers stale */
 	MemoryContextCallback on_reset;
 } ForwardStatement;

@@ -30,6 +30,8 @@ extern void forward_transaction_leave(const RemoteQuery *query);
 extern void forward_transaction_queue(const char *sql);
 extern void forward_transaction_changes_catalogs(void);
 extern void forward_transaction_committed(RemoteConnection *connection);
+extern void forward_transaction_check_promotion(void);
+extern void forward_transaction_error_promoted(void) pg_attribute_noreturn();
 extern void forward_transaction_error_unknown(const char *node, const char *ticket) pg_attribute_noreturn();
 
 #endif							/* CONSISTENCY_FORWARD_TRANSACTION_H */

@@ -136,6 +136,8 @@ replay_wait(Position position, TimestampTz until, const ReplayGoal *goal)
 						 nap_ms, wait_event_replay());
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
+		if (InterruptHoldoffCount > 0 && (QueryCancelPending || ProcDiePending))
+			return REPLAY_TIMED_OUT;	/* no error may be raised here */
 
 		/*
 		 * Replay of DROP DATABASE waits for all to close files, held off or

@@ -28,7 +28,11 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "core/extension.h"
 #include "exec/writes.h"
+
+/* of ours: transaction_status() and transaction_ticket(), which only the primary knows */
+#define OUTCOME_FUNCTIONS "transaction_"
 
 static bool session_state_walker(Node *node, void *context);
 static bool function_keeps_state(Oid function, void *context);
@@ -127,8 +131,12 @@ function_writes(Oid function, void *context)
 	if (!HeapTupleIsValid(tuple))
 		return false;
 	form = (Form_pg_proc) GETSTRUCT(tuple);
-	writes = form->provolatile == PROVOLATILE_VOLATILE &&
-		form->prolang != INTERNALlanguageId && form->prolang != ClanguageId;
+	if (form->prolang == ClanguageId)
+		writes = strncmp(NameStr(form->proname), OUTCOME_FUNCTIONS, strlen(OUTCOME_FUNCTIONS)) == 0 &&
+			extension_owns_schema(form->pronamespace);
+	else
+		writes = form->provolatile == PROVOLATILE_VOLATILE &&
+			form->prolang != INTERNALlanguageId;
 	ReleaseSysCache(tuple);
 	return writes;
 }
