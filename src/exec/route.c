@@ -14,6 +14,7 @@
 #include "access/xlog.h"
 #include "access/xlogrecovery.h"
 #include "miscadmin.h"
+#include "utils/snapmgr.h"
 
 #include "core/guc.h"
 #include "core/nap.h"
@@ -109,13 +110,13 @@ bool
 route_await_primary(Route *route, TimestampTz deadline)
 {
 	int64		began_us = node_clock_us();
-	int			nap_us = PRIMARY_NAP;
-
 	int64		request_us = began_us;
+	int			nap_us = PRIMARY_NAP;
 
 	if (node_catalog_servers() == NIL)
 		return false;
 	node_state_request();
+	InvalidateCatalogSnapshot();
 	while (!route->remote && nap(&nap_us, PRIMARY_NAP, deadline, wait_event_primary()))
 	{
 		/* At a replica nobody notices when they change. */
@@ -128,6 +129,8 @@ route_await_primary(Route *route, TimestampTz deadline)
 			return false;		/* it is this one */
 		node_freshness_request(began_us);
 		route_to_primary(route);
+		/* Replay, on which the next primary may depend, must not wait for us. */
+		InvalidateCatalogSnapshot();
 	}
 	return route->remote;
 }

@@ -131,6 +131,32 @@ $cluster->wait_replayed;
 	is($direct->value("SELECT count(*) FROM slow WHERE i = $key"), 0, '... and it is not there');
 }
 
+# Nobody knows yet that it is down, so that it is tried again and again.
+{
+	my $near = $cluster->node('near');
+	my %session = map { $_ => $cluster->connect('near') } qw(known new);
+	usable($session{known}, 'before');
+	my $monitor = $cluster->sql('near', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'consistency node monitor'});
+	kill 'STOP', $monitor;
+	$primary->stop('immediate');
+	$session{known}->send_query('UPDATE t SET v = 61 WHERE i = 6');
+	$session{new}->send_execute('UPDATE t SET v = $1 WHERE i = 7', 71);
+	foreach my $name (qw(known new))
+	{
+		$cluster->wait_for_wait('near', $session{$name}->pid);
+		ok( $near->poll_query_until('postgres',
+				'SELECT backend_xmin IS NULL FROM pg_stat_activity WHERE pid = ' . $session{$name}->pid),
+			'a session that waits for the primary keeps no snapshot');
+	}
+	usleep(300_000);	# some attempts fail
+	$primary->start;
+	is(outcome($session{$_}->finish), 'UPDATE 1', "an attempt that fails does no harm: $_") for qw(known new);
+	kill 'CONT', $monitor;
+	usable($session{$_}, "after, $_") for qw(known new);
+	$direct = $cluster->connect('primary');
+	is($direct->text('SELECT v FROM t WHERE i IN (6, 7) ORDER BY i'), "61\n71", '... once');
+}
+
 # A crash loses log that nobody asked to flush, and then uses the same numbers
 # again for other transactions.
 {
