@@ -2,6 +2,7 @@
 #
 # make, make install, make installcheck   as with every PostgreSQL extension
 # make test                               installs what is missing, then tests everything
+# make soak                               kills the primary under load for five minutes
 # make demo, make demo-stop               a primary and two replicas to look at
 # make bench                              ratios against peers (after make install)
 # make indent                             lays out the C sources as pgindent does
@@ -160,10 +161,15 @@ endif
 
 # These need nothing but bash and a package manager (see CONTRIBUTING.md).
 # ONLY narrows the tests, e.g. make test ONLY="regress test/t/001_preload.t".
-.PHONY: test demo demo-stop bench indent
+.PHONY: test soak demo demo-stop bench indent
 
 test:
 	@bash test/run $(ONLY)
+
+# SOAK: seconds.
+SOAK ?= 300
+soak:
+	@KILL_SECONDS=$(SOAK) bash test/run test/t/031_forward_kill.t
 
 demo:
 	@bash demo/run

@@ -88,10 +88,16 @@ forward_execution(QueryDesc *queryDesc)
 {
 	bool		planned = forward_plan_is(queryDesc->plannedstmt);
 
+	if (!RecoveryInProgress())
+	{
+		/* A cached plan is older than this server's promotion. */
+		forward_transaction_check_promotion();
+		if (planned)
+			queryDesc->plannedstmt = plan_for_here(queryDesc);
+		return false;
+	}
 	if (!planned && !forward_transaction_is_open() && !forward_runs_portal())
 		return false;
-	if (!RecoveryInProgress() && forward_transaction_is_open())
-		forward_statement_error_promoted();
 	if (!nesting_is_clients(queryDesc->sourceText) || !nesting_may_leave(false))
 		return false;
 	refuse_rows_of_rule();

@@ -17,6 +17,7 @@
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "exec/forward_copy.h"
 
@@ -93,6 +94,7 @@ send_statement(ForwardStatement *statement)
 		remote_query_fail(&statement->query, NULL);
 	if (statement->query.error.sqlstate != 0 || !remote_query_flush(&statement->query))
 		forward_statement_fail(statement);
+	InvalidateCatalogSnapshot();
 }
 
 /* Tell the client that data are wanted, or come, and in which form. */
@@ -219,6 +221,8 @@ copy_out(ForwardStatement *statement)
 	char	   *data;
 	int			length;
 
+	/* A cancel takes effect over there, when there is nothing to be read. */
+	HOLD_CANCEL_INTERRUPTS();
 	while ((length = PQgetCopyData(conn, &data, true)) >= 0)
 	{
 		if (length > 0)
@@ -236,6 +240,7 @@ copy_out(ForwardStatement *statement)
 			forward_statement_fail(statement);
 		}
 	}
+	RESUME_CANCEL_INTERRUPTS();
 }
 
 /* Read how it ended. */

@@ -27,6 +27,7 @@
 
 static void release_hold_snapshot(ForwardRelease *given);
 static void release_locks(void);
+static void release_locks_of(ResourceOwner owner);
 
 /*
  * forward_release_query
@@ -96,6 +97,19 @@ forward_release_portal(void)
 	release_locks();
 }
 
+/*
+ * forward_release_commit
+ *		The same while the primary commits the transaction, which will need nothing
+ *		here any more.  True.
+ */
+bool
+forward_release_commit(void)
+{
+	InvalidateCatalogSnapshot();
+	release_locks();
+	return true;
+}
+
 /* For out-of-line values in the result, of which there are none. */
 static void
 release_hold_snapshot(ForwardRelease *given)
@@ -107,16 +121,34 @@ release_hold_snapshot(ForwardRelease *given)
 	ActivePortal->holdSnapshot = NULL;
 }
 
-/* Give all locks of the transaction back, unless a cursor needs some. */
+/*
+ * Give all locks of the transaction back, unless a cursor needs some.
+ *
+ * What EXECUTE runs has a portal of its own, beside that of EXECUTE, which took
+ * locks for the plan.
+ */
 static void
 release_locks(void)
 {
-	ResourceOwner owner = CurrentResourceOwner;
+	Portal		utility = nesting_utility_portal();
 
 	if (nesting_executions > 0)
 		return;
-	for (; CurrentResourceOwner != NULL;
-		 CurrentResourceOwner = ResourceOwnerGetParent(CurrentResourceOwner))
+	if (utility != NULL)
+		release_locks_of(utility->resowner);
+	release_locks_of(CurrentResourceOwner);
+}
+
+/* Give the locks of a resource owner back, and of those that it is part of. */
+static void
+release_locks_of(ResourceOwner owner)
+{
+	ResourceOwner current = CurrentResourceOwner;
+
+	for (; owner != NULL; owner = ResourceOwnerGetParent(owner))
+	{
+		CurrentResourceOwner = owner;
 		LockReleaseCurrentOwner(NULL, 0);
-	CurrentResourceOwner = owner;
+	}
+	CurrentResourceOwner = current;
 }

@@ -20,5 +20,6 @@ typedef struct ForwardRelease
 extern ForwardRelease forward_release_query(QueryDesc *queryDesc);
 extern void forward_retake_query(QueryDesc *queryDesc, ForwardRelease given);
 extern void forward_release_portal(void);
+extern bool forward_release_commit(void);
 
 #endif							/* CONSISTENCY_FORWARD_RELEASE_H */

@@ -24,7 +24,9 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "tcop/pquery.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "core/errors.h"
 #include "core/nap.h"
@@ -53,6 +55,7 @@ static void send(ForwardStatement *statement, const RemoteQueryText *text);
 static void check_columns(ForwardStatement *statement);
 static void raise_cancel(RemoteError *error);
 static void add_context(void *arg);
+static void resume_cancel(ForwardStatement *statement);
 static bool node_is_gone(void *arg);
 static void give_up(void *arg);
 
@@ -183,6 +186,14 @@ begin(ForwardStatement *statement)
 	statement->query.connection->pinned |= statement->keeps_state;
 	node_state_begin_statement(statement->route.node.slot, statement->route.node.generation);
 
+	/*
+	 * Rows come ahead of the commit: who stops between them doesn't know of
+	 * it.
+	 */
+	statement->holds_cancel = statement->alone && statement->writes;
+	if (statement->holds_cancel)
+		HOLD_CANCEL_INTERRUPTS();
+
 	statement->running = true;
 	statement->on_reset.func = give_up;
 	statement->on_reset.arg = statement;
@@ -244,6 +255,7 @@ connect_to_primary(ForwardStatement *statement)
 		route_to_primary(&statement->route);
 		if (!statement->route.remote && !route_await_primary(&statement->route, deadline))
 			break;
+		AcceptInvalidationMessages();	/* it may be declared anew by now */
 		connection = node_connection_acquire(statement->route.node.serverid, &error);
 		if (connection && !connection->in_recovery)
 			return connection;
@@ -258,12 +270,17 @@ connect_to_primary(ForwardStatement *statement)
 	error_unreachable(statement, &error);
 }
 
-/* Class 08 is about connections, 57P03 says that the server isn't ready for any. */
+/*
+ * Class 08 is about connections, the others say that the server isn't ready for
+ * any, or has just ended this one.
+ */
 static bool
 worth_another_attempt(const RemoteError *error)
 {
 	return ERRCODE_TO_CATEGORY(error->sqlstate) == ERRCODE_CONNECTION_EXCEPTION ||
-		error->sqlstate == ERRCODE_CANNOT_CONNECT_NOW;
+		error->sqlstate == ERRCODE_CANNOT_CONNECT_NOW ||
+		error->sqlstate == ERRCODE_ADMIN_SHUTDOWN ||
+		error->sqlstate == ERRCODE_CRASH_SHUTDOWN;
 }
 
 static void
@@ -276,7 +293,7 @@ error_unreachable(const ForwardStatement *statement, const RemoteError *error)
 	if (error->sqlstate == ERRCODE_TOO_MANY_CONNECTIONS && !error->from_server)
 		remote_error_raise_own(error, NULL, 0);
 	if (!RecoveryInProgress())
-		forward_statement_error_promoted();
+		forward_transaction_error_promoted();
 	ereport(ERROR,
 			(errcode(statement->writes ? ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION :
 					 ERRCODE_CONSISTENCY_TIMEOUT),
@@ -284,16 +301,6 @@ error_unreachable(const ForwardStatement *statement, const RemoteError *error)
 			 errmsg("this replica could not serve the read in time, and could not send it to the primary"),
 			 errdetail("%s.", why),
 			 errhint("See the view consistency.nodes for the primary's state; or raise consistency.wait_timeout.")));
-}
-
-/* Its transaction began when this server was a replica, and can't go on. */
-void
-forward_statement_error_promoted(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-			 errmsg("this server was promoted in the meantime"),
-			 errhint("Retry the transaction: this server can run it now.")));
 }
 
 /*
@@ -327,6 +334,8 @@ send(ForwardStatement *statement, const RemoteQueryText *text)
 	if (!remote_query_send(&statement->query, text, position,
 						   token_format(position, GetSystemIdentifier(), token)))
 		forward_statement_fail(statement);
+	/* To send it took some look-ups; replay must not wait for us meanwhile. */
+	InvalidateCatalogSnapshot();
 }
 
 /*
@@ -372,6 +381,16 @@ check_columns(ForwardStatement *statement)
 
 	if (statement->reader == NULL || remote_row_fits(statement->reader, shape))
 		return;
+
+	/* Whether it is committed is known at its end. */
+	remote_row_free(&statement->row);
+	while (statement->alone && statement->writes &&
+		   remote_query_next_row(&statement->query, &statement->row))
+		remote_row_free(&statement->row);
+	if (statement->query.error.sqlstate != 0)
+		forward_statement_fail(statement);
+	if (statement->query.finished)
+		forward_statement_done(statement);
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("the statement returns other columns at the primary than at this replica"),
@@ -412,6 +431,16 @@ forward_statement_done(ForwardStatement *statement)
 			node_connection_read_token(connection);
 		connection_release(connection, statement->query.finished);
 	}
+	resume_cancel(statement);
+}
+
+/* An error has reset all holds. */
+static void
+resume_cancel(ForwardStatement *statement)
+{
+	if (statement->holds_cancel && QueryCancelHoldoffCount > 0)
+		RESUME_CANCEL_INTERRUPTS();
+	statement->holds_cancel = false;
 }
 
 /*
@@ -499,15 +528,17 @@ give_up(void *arg)
 		}
 		connection_release(query->connection, query->finished);
 	}
+	resume_cancel(statement);
 }
 
-/* Has the monitor lost the node while we wait for it? */
+/* Has the monitor lost the node while we wait for it, or was it replaced by us? */
 static bool
 node_is_gone(void *arg)
 {
 	ForwardStatement *statement = arg;
 
-	return node_state_is_down(statement->route.node.slot, statement->route.node.generation);
+	return !RecoveryInProgress() ||
+		node_state_is_down(statement->route.node.slot, statement->route.node.generation);
 }
 
 /* How many rows it has processed, by its command tag. */

@@ -46,6 +46,7 @@ typedef struct ForwardStatement
 	MemoryContext turn;			/* while it counts as one that has fallen back */
 	bool		row_came;		/* the first one, or the end */
 	bool		running;		/* the connection is in use */
+	bool		holds_cancel;	/* a cancel only takes effect over there */
 	bool		stale;			/* the primary warned that it answers stale */
 	MemoryContextCallback on_reset;
 } ForwardStatement;
@@ -63,7 +64,6 @@ extern void forward_statement_note(const ForwardStatement *statement, const char
 /* for what is not sent as a query: COPY, VACUUM */
 extern RemoteConnection *forward_statement_connect(ForwardStatement *statement, List **ahead);
 extern void forward_statement_fail(ForwardStatement *statement) pg_attribute_noreturn();
-extern void forward_statement_error_promoted(void) pg_attribute_noreturn();
 extern void forward_statement_done(ForwardStatement *statement);
 
 #endif							/* CONSISTENCY_FORWARD_STATEMENT_H */

@@ -35,6 +35,7 @@
 #include "core/guc.h"
 #include "core/wait_event.h"
 #include "exec/client_transaction.h"
+#include "exec/forward_release.h"
 #include "exec/forward_transaction.h"
 #include "exec/nesting.h"
 #include "exec/node_connection.h"
@@ -151,6 +152,7 @@ forward_transaction_route(void)
 {
 	if (current.lost)
 		error_lost();
+	forward_transaction_check_promotion();
 	return current.connection ? &current.route : NULL;
 }
 
@@ -343,6 +345,27 @@ forward_transaction_error_unknown(const char *node, const char *ticket)
 			 errhint("Look at the data before you try again.")));
 }
 
+/*
+ * forward_transaction_check_promotion
+ *		A transaction that runs at the primary can't go on when this server has
+ *		become the primary.
+ */
+void
+forward_transaction_check_promotion(void)
+{
+	if (forward_transaction_is_open() && !RecoveryInProgress())
+		forward_transaction_error_promoted();
+}
+
+void
+forward_transaction_error_promoted(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("this server was promoted in the meantime"),
+			 errhint("Retry the transaction: this server can run it now.")));
+}
+
 static void
 track_transaction(XactEvent event, void *arg)
 {
@@ -439,13 +462,19 @@ commit(void)
 	RemoteQueryText text = {.sql = REMOTE_QUERY_TICKET_SQL,.commit = true};
 	RemoteRow	row;
 
+	/* What is known to be lost before it is sent is not an unknown outcome. */
+	if (current.connection && !connection_is_open(current.connection))
+		lose();
 	if (current.lost)
 		error_lost();
 	if (current.connection == NULL)
 		return;
+	if (!RecoveryInProgress())
+		forward_transaction_error_promoted();
 
 	current.running = true;
 	if (remote_query_send(&query, &text, POSITION_NONE, NULL) &&
+		forward_release_commit() &&
 		remote_query_next_row(&query, &row))
 	{
 		if (!PQgetisnull(row.result, 0, 0))
@@ -482,11 +511,11 @@ raise_commit_failure(RemoteQuery *query)
 	remote_error_raise_own(&query->error, NULL, 0);
 }
 
-/* Has the monitor lost the node while we wait for it? */
+/* Has the monitor lost the node while we wait for it, or was it replaced by us? */
 static bool
 node_is_gone(void *arg)
 {
-	return node_state_is_down(current.route.node.slot, current.route.node.generation);
+	return !RecoveryInProgress() || node_state_is_down(current.route.node.slot, current.route.node.generation);
 }
 
 /* Roll it back there; by closing the connection, if there is no other way. */

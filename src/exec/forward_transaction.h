@@ -32,6 +32,8 @@ extern void forward_transaction_closed(const char *cursor);
 extern void forward_transaction_changes_catalogs(void);
 extern bool forward_transaction_has_changed_catalogs(void);
 extern void forward_transaction_committed(RemoteConnection *connection);
+extern void forward_transaction_check_promotion(void);
+extern void forward_transaction_error_promoted(void) pg_attribute_noreturn();
 extern void forward_transaction_error_unknown(const char *node, const char *ticket) pg_attribute_noreturn();
 
 #endif							/* CONSISTENCY_FORWARD_TRANSACTION_H */

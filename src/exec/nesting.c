@@ -156,6 +156,13 @@ nesting_may_leave(bool executing)
 	}
 }
 
+/* The portal of the utility statement that we are inside of; NULL: none. */
+Portal
+nesting_utility_portal(void)
+{
+	return nesting_utility == T_Invalid ? NULL : utility_portal;
+}
+
 /*
  * nesting_is_simple_query
  *		Did the client's statement come by the simple query protocol?

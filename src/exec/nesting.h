@@ -12,6 +12,7 @@
 #define CONSISTENCY_NESTING_H
 
 #include "nodes/nodes.h"
+#include "utils/portal.h"
 
 /* executors and planners that are running, > 0 inside a statement */
 extern int	nesting_depth;
@@ -46,6 +47,7 @@ extern NodeTag nesting_begin_utility(NodeTag utility, const char *text, const ch
 extern void nesting_locate(const char *text, bool executing, int *location, int *length);
 extern bool nesting_is_clients(const char *text);
 extern bool nesting_may_leave(bool executing);
+extern Portal nesting_utility_portal(void);
 extern bool nesting_is_simple_query(void);
 
 #endif							/* CONSISTENCY_NESTING_H */

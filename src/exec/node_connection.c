@@ -20,6 +20,7 @@
 #include "access/xlog.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
+#include "utils/snapmgr.h"
 
 #include "core/guc.h"
 #include "exec/node_connection.h"
@@ -169,5 +170,7 @@ open_as(Oid serverid, Oid userid, const NodeConnInfo *conninfo, bool wait, Remot
 	if (wait)
 		target.place_deadline =
 			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), guc_wait_timeout);
+	/* That can take long, and replay must not wait for us. */
+	InvalidateCatalogSnapshot();
 	return connection_open(serverid, userid, &target, error);
 }

@@ -12,7 +12,9 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "access/xlogrecovery.h"
 #include "miscadmin.h"
+#include "utils/snapmgr.h"
 
 #include "core/guc.h"
 #include "core/nap.h"
@@ -34,6 +36,9 @@
 
 /* naps while waiting for a primary to come up, microseconds */
 #define PRIMARY_NAP 20000
+
+/* how often to have the declarations read meanwhile, microseconds */
+#define REQUEST_INTERVAL 1000000
 
 static void route_to_replica(Route *route);
 static NodeWish wish_of(const Requirement *requirement, int max_wait_ms);
@@ -81,10 +86,17 @@ void
 route_to_primary(Route *route)
 {
 	NodeInfo	primary;
+	TimeLineID	followed;
 
 	route->remote = false;
 	route->reason = "no primary is known to be up";
-	if (node_state_primary(&primary))
+	(void) GetXLogReplayRecPtr(&followed);
+
+	/*
+	 * One that this replica has left was replaced, known to the monitor or
+	 * not.
+	 */
+	if (node_state_primary(&primary) && primary.position.tli >= followed)
 		go_to(route, &primary);
 }
 
@@ -98,17 +110,27 @@ bool
 route_await_primary(Route *route, TimestampTz deadline)
 {
 	int64		began_us = node_clock_us();
+	int64		request_us = began_us;
 	int			nap_us = PRIMARY_NAP;
 
 	if (node_catalog_servers() == NIL)
 		return false;
 	node_state_request();
+	InvalidateCatalogSnapshot();
 	while (!route->remote && nap(&nap_us, PRIMARY_NAP, deadline, wait_event_primary()))
 	{
+		/* At a replica nobody notices when they change. */
+		if (node_clock_us() - request_us >= REQUEST_INTERVAL)
+		{
+			request_us = node_clock_us();
+			node_state_request();
+		}
 		if (!RecoveryInProgress())
 			return false;		/* it is this one */
 		node_freshness_request(began_us);
 		route_to_primary(route);
+		/* Replay, on which the next primary may depend, must not wait for us. */
+		InvalidateCatalogSnapshot();
 	}
 	return route->remote;
 }

@@ -24,6 +24,7 @@
 #include "exec/client_transaction.h"
 #include "exec/enforce.h"
 #include "exec/forward.h"
+#include "exec/forward_transaction.h"
 #include "exec/forward_utility.h"
 #include "exec/nesting.h"
 #include "exec/utility_hook.h"
@@ -84,6 +85,8 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 				return;
 			pstmt = adapt_transaction(pstmt);
 		}
+		else if (!IsA(statement, TransactionStmt))
+			forward_transaction_check_promotion();
 		before_utility(pstmt, queryString);
 		nesting_explains = IsA(statement, ExplainStmt) && !explain_executes((ExplainStmt *) statement);
 	}

@@ -65,8 +65,11 @@ connect_node(RemoteConnection *connection, const RemoteConnectionTarget *target,
 			 RemoteError *error)
 {
 	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CONNECT_TIMEOUT_MS);
-	PGconn	   *conn = connect_to(target, deadline, error);
+	PGconn	   *conn;
 
+	/* That of an earlier attempt isn't this one's. */
+	memset(error, 0, sizeof(*error));
+	conn = connect_to(target, deadline, error);
 	if (conn == NULL)
 		return NULL;
 	PQsetNoticeReceiver(conn, ignore_notice, NULL);

@@ -309,6 +309,23 @@ note_settings(RemoteConnection *connection)
 		remote_settings_note(connection, report);
 }
 
+/*
+ * connection_is_open
+ *		Has the other side not closed a connection, as far as is known by now?
+ *		What has come of it is read.
+ */
+bool
+connection_is_open(RemoteConnection *connection)
+{
+	while (PQstatus(connection->conn) == CONNECTION_OK && has_news(connection->conn))
+	{
+		if (!PQconsumeInput(connection->conn))
+			return false;
+		(void) PQisBusy(connection->conn);	/* has libpq look at it */
+	}
+	return PQstatus(connection->conn) == CONNECTION_OK && !connection->ended;
+}
+
 /* Can the current role go on over it? */
 static bool
 is_usable(const RemoteConnection *connection)
@@ -385,7 +402,10 @@ static void
 pass_notice_on(void *arg, const PGresult *result)
 {
 	RemoteConnection *connection = arg;
+	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
 
+	if (severity && strcmp(severity, "FATAL") == 0)
+		connection->ended = true;
 	if (remote_error_is_stale_warning(result))
 		connection->stale_answer = true;
 	remote_error_pass_notice_on(result);
@@ -410,6 +430,7 @@ disconnect(RemoteConnection *connection)
 	resetStringInfo(&connection->login_settings);
 	resetStringInfo(&connection->settings_report);
 	connection->position = POSITION_NONE;
+	connection->ended = false;
 	if (connection->statements)
 		hash_destroy(connection->statements);
 	connection->statements = NULL;

@@ -80,6 +80,7 @@ typedef struct RemoteConnection
 										 * query means */
 	StringInfoData settings_report; /* what it last told of its settings */
 	bool		settings_sent;	/* others were sent since */
+	bool		ended;			/* the other side's session has said goodbye */
 	bool		stale_answer;	/* the node warned that it answers stale */
 	Position	position;		/* the highest that the other side's session
 								 * knows of */
@@ -112,6 +113,7 @@ extern RemoteConnection *connection_find(Oid serverid, Oid userid);
 extern RemoteConnection *connection_open(Oid serverid, Oid userid,
 										 const RemoteConnectionTarget *target,
 										 RemoteError *error);
+extern bool connection_is_open(RemoteConnection *connection);
 extern void connection_release(RemoteConnection *connection, bool reusable);
 extern int	connection_idle_timeout(const RemoteConnection *connection);
 extern void connection_transaction_ended(RemoteConnection *connection);

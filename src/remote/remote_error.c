@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 
 #include "core/errors.h"
 #include "remote/remote_error.h"
@@ -143,6 +144,8 @@ remote_error_is_stale_warning(const PGresult *result)
  *
  * Without a position in the statement: which one it belongs to isn't known here.
  * What the parser warns of, the client was told by our own.
+ * To report it takes a cancel, which would leave libpq in the middle of its work,
+ * and a statement over there whose outcome nobody has heard.
  */
 void
 remote_error_pass_notice_on(const PGresult *result)
@@ -164,6 +167,7 @@ remote_error_pass_notice_on(const PGresult *result)
 		return;					/* LOG and DEBUG are the other node's */
 
 	copy_fields(&notice, result, pg_get_client_encoding());
+	HOLD_CANCEL_INTERRUPTS();
 	ereport(level,
 			(errcode(notice.sqlstate),
 			 errmsg_internal("%s", notice.message),
@@ -172,6 +176,7 @@ remote_error_pass_notice_on(const PGresult *result)
 			 notice.context ? errcontext("%s", notice.context) : 0,
 			 set_names(&notice),
 			 set_internal_query(&notice)));
+	RESUME_CANCEL_INTERRUPTS();
 }
 
 /* Does a notice come of reading the statement, and not of what a function in it runs? */

@@ -4,17 +4,31 @@
  *	  What the outcome of a transaction can be asked for by.
  *
  * A client that loses its connection during a commit doesn't know what became of
- * its transaction.  pg_xact_status() can tell by the transaction's id, but at
- * another primary only if that has all up to where the id was in use: otherwise
- * the same id may be another transaction's there.  So a ticket is both: the id,
- * and a position from which on the transaction's commit must lie.
+ * its transaction.  pg_xact_status() can tell by the transaction's id, but the same
+ * id may be another transaction's by then: a server that loses the end of its log
+ * hands out again the ids that stood there and nowhere else.  So a ticket is the
+ * id, a position from which on the transaction's commit must lie, and how much of
+ * the log up to there wasn't flushed then.
+ *
+ * Two things lose the end of a log.  A failover: what is beyond the point where the
+ * timelines part.  And a crash of the primary: what wasn't flushed.  When it has
+ * recovered, it goes on where its log ends with a checkpoint record of the kind
+ * that a shutdown makes.  If one of these lies in what wasn't flushed, all behind
+ * it is other than it was, and the transaction was not committed.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
+#include "access/rmgr.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "access/xlog_internal.h"
+#include "access/xlogreader.h"
+#include "access/xlogutils.h"
+#include "catalog/pg_control.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -24,9 +38,30 @@
 #include "session/token.h"
 
 /* between the parts of a ticket */
-#define SEPARATOR '@'
+#define SEPARATOR_UNFLUSHED '+'
+#define SEPARATOR_POSITION '@'
 
-static FullTransactionId parse_ticket(const char *ticket, Position *position);
+typedef struct Ticket
+{
+	FullTransactionId id;
+	uint64		unflushed;		/* bytes of the log ahead of "position" */
+	Position	position;		/* the commit is no earlier */
+} Ticket;
+
+/* Does the log still hold what was there when a ticket was given? */
+typedef enum LogVerdict
+{
+	LOG_SAME,
+	LOG_LOST,
+	LOG_UNKNOWN					/* that part was removed */
+} LogVerdict;
+
+static Datum status_of(FullTransactionId id, bool *isnull);
+static LogVerdict judge_log(const Ticket *ticket);
+static LogVerdict search_log(XLogReaderState *reader, XLogRecPtr from, XLogRecPtr to);
+static bool ends_recovery(XLogReaderState *reader);
+static uint64 parse_number(const char **text, char end, const char *ticket);
+static Ticket parse_ticket(const char *text);
 static void error_malformed(const char *ticket) pg_attribute_noreturn();
 
 PG_FUNCTION_INFO_V1(consistency_transaction_ticket);
@@ -42,14 +77,19 @@ consistency_transaction_ticket(PG_FUNCTION_ARGS)
 {
 	FullTransactionId id = GetTopFullTransactionIdIfAny();
 	Position	position;
+	XLogRecPtr	flushed;
 	char		token[TOKEN_TEXT_SIZE];
 
-	if (!FullTransactionIdIsValid(id))
+	/* An id that stands nowhere in the log may be handed out again. */
+	if (!FullTransactionIdIsValid(id) || XactLastRecEnd == InvalidXLogRecPtr)
 		PG_RETURN_NULL();
 	position.tli = GetWALInsertionTimeLine();
 	position.lsn = GetXLogInsertRecPtr();
-	PG_RETURN_TEXT_P(cstring_to_text(psprintf(UINT64_FORMAT "%c%s", U64FromFullTransactionId(id),
-											  SEPARATOR,
+	flushed = Min(GetFlushRecPtr(NULL), position.lsn);
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf(UINT64_FORMAT "%c" UINT64_FORMAT "%c%s",
+											  U64FromFullTransactionId(id),
+											  SEPARATOR_UNFLUSHED, position.lsn - flushed,
+											  SEPARATOR_POSITION,
 											  token_format(position, GetSystemIdentifier(), token))));
 }
 
@@ -61,12 +101,10 @@ consistency_transaction_ticket(PG_FUNCTION_ARGS)
 Datum
 consistency_transaction_status(PG_FUNCTION_ARGS)
 {
-	LOCAL_FCINFO(status, 1);
-	Position	position;
-	FullTransactionId id = parse_ticket(text_to_cstring(PG_GETARG_TEXT_PP(0)), &position);
-	FmgrInfo	function;
+	Ticket		ticket = parse_ticket(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	TimeLineID	tli;
-	Datum		result;
+	bool		isnull = false;
+	Datum		status = (Datum) 0;
 
 	if (RecoveryInProgress())
 		ereport(ERROR,
@@ -74,41 +112,149 @@ consistency_transaction_status(PG_FUNCTION_ARGS)
 				 errmsg("only a primary knows what became of a transaction"),
 				 errhint("Ask at the current primary.")));
 	tli = GetWALInsertionTimeLine();
-	switch (timeline_judge(position, tli))
+	switch (timeline_judge(ticket.position, tli))
 	{
 		case TIMELINE_LOST:
 			PG_RETURN_TEXT_P(cstring_to_text("lost"));
 		case TIMELINE_AHEAD:
-			timeline_error_ahead(position, tli);
+			timeline_error_ahead(ticket.position, tli);
 		case TIMELINE_SAME:
 		case TIMELINE_PAST:
 			break;
 	}
+
+	switch (judge_log(&ticket))
+	{
+		case LOG_SAME:
+			status = status_of(ticket.id, &isnull);
+			break;
+		case LOG_LOST:
+			PG_RETURN_TEXT_P(cstring_to_text("aborted"));
+		case LOG_UNKNOWN:
+			isnull = true;
+			break;
+	}
+	if (isnull)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(status);
+}
+
+/* What pg_xact_status() says. */
+static Datum
+status_of(FullTransactionId id, bool *isnull)
+{
+	LOCAL_FCINFO(status, 1);
+	FmgrInfo	function;
+	Datum		result;
 
 	fmgr_info(F_PG_XACT_STATUS, &function);
 	InitFunctionCallInfoData(*status, &function, 1, InvalidOid, NULL, NULL);
 	status->args[0].value = FullTransactionIdGetDatum(id);
 	status->args[0].isnull = false;
 	result = FunctionCallInvoke(status);
-	if (status->isnull)
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(result);
+	*isnull = status->isnull;
+	return result;
 }
 
-static FullTransactionId
-parse_ticket(const char *ticket, Position *position)
+/* Is the log ahead of the ticket's position the one that was there then? */
+static LogVerdict
+judge_log(const Ticket *ticket)
 {
-	char	   *end;
-	uint64		id;
+	XLogRecPtr	to = ticket->position.lsn;
+	XLogRecPtr	from = to - Min(ticket->unflushed, to);
+	ReadLocalXLogPageNoWaitPrivate private = {0};
+	XLogReaderState *volatile reader;
+	volatile LogVerdict verdict = LOG_UNKNOWN;
+	MemoryContext context = CurrentMemoryContext;
+
+	if (from == to)
+		return LOG_SAME;
+	if (to > GetXLogInsertRecPtr())
+		return LOG_LOST;
+	XLogFlush(to);				/* only then can it be read */
+
+	reader = XLogReaderAllocate(wal_segment_size, NULL,
+								XL_ROUTINE(.page_read = read_local_xlog_page_no_wait,
+										   .segment_open = wal_segment_open,
+										   .segment_close = wal_segment_close),
+								&private);
+	if (reader == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	PG_TRY();
+	{
+		verdict = search_log(reader, from, to);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		XLogReaderFree(reader);
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (error->sqlerrcode != ERRCODE_UNDEFINED_FILE)
+			PG_RE_THROW();
+		FlushErrorState();
+		reader = NULL;
+	}
+	PG_END_TRY();
+	if (reader)
+		XLogReaderFree(reader);
+	return verdict;
+}
+
+/* Look for the end of a recovery between two places of the log. */
+static LogVerdict
+search_log(XLogReaderState *reader, XLogRecPtr from, XLogRecPtr to)
+{
+	XLogRecPtr	first = XLogFindNextRecord(reader, from);
+	char	   *message;
+
+	/* Nothing begins there but, perhaps, what was flushed since. */
+	if (first == InvalidXLogRecPtr || first >= to)
+		return LOG_SAME;
+	XLogBeginRead(reader, first);
+	while (XLogReadRecord(reader, &message) != NULL && reader->ReadRecPtr < to)
+	{
+		if (ends_recovery(reader))
+			return LOG_LOST;
+	}
+	return LOG_SAME;
+}
+
+static bool
+ends_recovery(XLogReaderState *reader)
+{
+	return XLogRecGetRmid(reader) == RM_XLOG_ID &&
+		(XLogRecGetInfo(reader) & ~XLR_INFO_MASK) == XLOG_CHECKPOINT_SHUTDOWN;
+}
+
+static Ticket
+parse_ticket(const char *text)
+{
+	const char *rest = text;
+	Ticket		ticket;
+
+	ticket.id = FullTransactionIdFromU64(parse_number(&rest, SEPARATOR_UNFLUSHED, text));
+	ticket.unflushed = parse_number(&rest, SEPARATOR_POSITION, text);
+	ticket.position = token_parse_or_error(rest);
+	if (!position_is_set(ticket.position))
+		error_malformed(text);
+	return ticket;
+}
+
+/* Read a number that is followed by "end", and move *text behind that. */
+static uint64
+parse_number(const char **text, char end, const char *ticket)
+{
+	char	   *behind;
+	uint64		number;
 
 	errno = 0;
-	id = strtou64(ticket, &end, 10);
-	if (errno != 0 || end == ticket || *end != SEPARATOR)
+	number = strtou64(*text, &behind, 10);
+	if (errno != 0 || !isdigit((unsigned char) **text) || *behind != end)
 		error_malformed(ticket);
-	*position = token_parse_or_error(end + 1);
-	if (!position_is_set(*position))
-		error_malformed(ticket);
-	return FullTransactionIdFromU64(id);
+	*text = behind + 1;
+	return number;
 }
 
 static void
