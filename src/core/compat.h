@@ -142,4 +142,11 @@ compat_query_may_write(const Query *query)
 	return false;
 }
 
+/* 16 keeps what settings remember in a memory context. */
+#if PG_VERSION_NUM >= 160000
+#define COMPAT_GUC_FREE(pointer) guc_free(pointer)
+#else
+#define COMPAT_GUC_FREE(pointer) free(pointer)
+#endif
+
 #endif							/* CONSISTENCY_COMPAT_H */

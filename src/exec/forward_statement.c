@@ -321,6 +321,8 @@ settle_settings(ForwardStatement *statement)
 		remote_row_free(&statement->row);
 	if (statement->query.error.sqlstate != 0)
 		forward_statement_fail(statement);
+	/* it has the position now, which must not be sent once more */
+	(void) node_connection_read_token(query.connection);
 	statement->query = query;
 }
 

@@ -69,9 +69,12 @@ typedef struct LevelText
 
 static ForwardTransaction current;
 
-/* It changed catalogs, and where replay has to be for this server to know. */
+/* It changed catalogs. */
 static bool changes_catalogs = false;
-static Position catalogs_changed_at;
+
+/* where replay has to be ahead of the client's next statement */
+static Position needed_next;
+static bool needed_for_catalogs;	/* is that why? */
 
 /* It is committed there: nothing may fail here any more. */
 static bool cancel_held = false;
@@ -213,7 +216,10 @@ forward_transaction_commands(void)
 	return commands;
 }
 
-/* A statement of it is over, be it with an error. */
+/*
+ * A statement of it is over, be it with an error.  That may show only after the
+ * transaction's end, when the memory of the statement goes.
+ */
 void
 forward_transaction_leave(const RemoteQuery *query)
 {
@@ -326,8 +332,11 @@ forward_transaction_committed(RemoteConnection *connection)
 	cancel_held = true;
 
 	declaration_of_settings(&declaration);
-	if (changes_catalogs && declaration.own_context)
-		catalogs_changed_at = connection->position;
+	if ((changes_catalogs || DefaultXactIsoLevel > XACT_READ_COMMITTED) && declaration.own_context)
+	{
+		needed_next = connection->position;
+		needed_for_catalogs = changes_catalogs;
+	}
 }
 
 /*
@@ -412,18 +421,20 @@ track_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactionI
 
 /*
  * Wait for replay to reach a change of catalogs that this transaction has made,
- * so that the next statement is parsed against them.  Not before the locks are
- * gone: replay may need them.  If that takes too long, or longer than the client
- * likes, it has to do without.
+ * so that the next statement is parsed against them.  Or any change, where the
+ * snapshot that the next one is parsed with will be the only one that it gets:
+ * it is too late to wait then.  Not before the locks are gone: replay may need
+ * them.  If that takes too long, or longer than the client likes, the next one has
+ * to do without.
  */
 static void
 release_resources(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *arg)
 {
-	Position	position = catalogs_changed_at;
+	Position	position = needed_next;
 
 	if (phase != RESOURCE_RELEASE_AFTER_LOCKS || !isTopLevel || !position_is_set(position))
 		return;
-	catalogs_changed_at = POSITION_NONE;
+	needed_next = POSITION_NONE;
 	switch (replay_wait(position,
 						TimestampTzPlusMilliseconds(GetCurrentTimestamp(), guc_wait_timeout), NULL))
 	{
@@ -443,6 +454,8 @@ release_resources(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, vo
 static void
 warn_catalogs_are_old(const char *why)
 {
+	if (!needed_for_catalogs)
+		return;					/* the next statement tells, if it needs it */
 	ereport(WARNING,
 			(errcode(ERRCODE_WARNING),
 			 errmsg("what the transaction has defined may be unknown here for a while"),

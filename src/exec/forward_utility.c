@@ -51,6 +51,7 @@ static Place place_of_copy(const CopyStmt *statement, const Declaration *declara
 static Place place_of_definition(Node *statement);
 static bool is_own_procedure(const CallStmt *statement);
 static bool makes_temporary(Node *statement);
+static bool executes_prepared(Node *statement);
 static bool is_temporary(const RangeVar *relation);
 static bool is_in_temporary_schema(const List *name);
 static bool must_be_alone(Node *statement);
@@ -207,7 +208,8 @@ place_of_copy(const CopyStmt *statement, const Declaration *declaration)
 static Place
 place_of_definition(Node *statement)
 {
-	return makes_temporary(statement) ? PLACE_NOWHERE : PLACE_PRIMARY_CATALOGS;
+	return makes_temporary(statement) || executes_prepared(statement) ?
+		PLACE_NOWHERE : PLACE_PRIMARY_CATALOGS;
 }
 
 /* consistency.wait_for, which waits for this server */
@@ -245,6 +247,14 @@ makes_temporary(Node *statement)
 		default:
 			return false;
 	}
+}
+
+/* CREATE TABLE AS EXECUTE, of a statement that is prepared here */
+static bool
+executes_prepared(Node *statement)
+{
+	return IsA(statement, CreateTableAsStmt) &&
+		castNode(Query, ((CreateTableAsStmt *) statement)->query)->commandType == CMD_UTILITY;
 }
 
 static bool

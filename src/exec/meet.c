@@ -65,7 +65,7 @@ static bool heartbeat_since(int64 since_us, Position *position);
 static MeetFailure await_heartbeat(int64 since_us, TimestampTz deadline);
 static Position bounds_goal(const Requirement *requirement, TimestampTz deadline, Position wanted);
 static MeetFailure await_replay(Position position, TimestampTz deadline, bool may_give_up);
-static void error_blocked(void) pg_attribute_noreturn();
+static MeetFailure blocked(bool may_give_up);
 static bool snapshot_holds(const Requirement *requirement, Snapshot snapshot, Position seen);
 static bool snapshot_is_current(Snapshot snapshot);
 static bool bounds_hold_since(const Requirement *requirement, Position reached);
@@ -339,7 +339,7 @@ meet_bounds(const Requirement *requirement, TimestampTz deadline)
 		if (result == REPLAY_GIVEN_UP)
 			return MEET_GIVEN_UP;
 		if (result == REPLAY_BLOCKED_BY_US)
-			error_blocked();
+			return blocked(requirement->may_give_up);
 		if (GetCurrentTimestamp() >= deadline)
 			return MEET_NOT_FRESH;
 	}
@@ -455,7 +455,7 @@ await_replay(Position position, TimestampTz deadline, bool may_give_up)
 			(void) GetXLogReplayRecPtr(&tli);
 			error_lost(position, tli);
 		case REPLAY_BLOCKED_BY_US:
-			error_blocked();
+			return blocked(may_give_up);
 		case REPLAY_REACHED:
 		case REPLAY_ENDED:
 			break;
@@ -463,9 +463,15 @@ await_replay(Position position, TimestampTz deadline, bool may_give_up)
 	return MEET_OK;
 }
 
-static void
-error_blocked(void)
+/*
+ * Replay waits for what this session holds.  That goes with the statement, if it
+ * is all there is of its transaction: then the primary may serve it.
+ */
+static MeetFailure
+blocked(bool may_give_up)
 {
+	if (may_give_up && !IsTransactionBlock())
+		return MEET_GIVEN_UP;
 	ereport(ERROR,
 			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 			 errmsg("replay waits for this session while this session waits for replay"),

@@ -78,7 +78,7 @@ static bool is_too_young(const ReplayGoal *goal, TimestampTz now);
 static bool replay_is_delaying(void);
 static bool is_cancelled_in_vain(void);
 static TimelineVerdict judge(Position position, bool *reached);
-static bool replay_waits_for_us(void);
+static bool replay_waits_for_us(bool since_start);
 static bool startup_waits_for_our_lock(PGPROC *startup);
 
 /* A wait begins that may be given up. */
@@ -106,6 +106,7 @@ replay_wait(Position position, TimestampTz until, const ReplayGoal *goal)
 {
 	int			nap_ms = REPLAY_NAP_MIN;
 	TimestampTz blocked_since = 0;
+	XLogRecPtr	start = GetXLogReplayRecPtr(NULL);
 
 	for (;;)
 	{
@@ -126,7 +127,7 @@ replay_wait(Position position, TimestampTz until, const ReplayGoal *goal)
 			return REPLAY_GIVEN_UP;
 
 		/* Short conflicts resolve themselves. */
-		if (!replay_waits_for_us())
+		if (!replay_waits_for_us(GetXLogReplayRecPtr(NULL) == start))
 			blocked_since = 0;
 		else if (blocked_since == 0)
 			blocked_since = now;
@@ -312,10 +313,14 @@ replay_is_delaying(void)
  * replay_waits_for_us
  *		Is the startup process waiting for a lock or a snapshot of ours?
  *
+ * Whose snapshot is in its way must end its transaction: to have given the
+ * snapshot back meanwhile doesn't help.  Who that is can't be seen.  It may be us
+ * if replay hasn't moved since our wait began (since_start).
+ *
  * Its wait event is read without a lock, as pg_stat_activity does.
  */
 static bool
-replay_waits_for_us(void)
+replay_waits_for_us(bool since_start)
 {
 	for (int i = 0; i < NUM_AUXILIARY_PROCS; i++)
 	{
@@ -329,10 +334,13 @@ replay_waits_for_us(void)
 		if ((event & WAIT_EVENT_CLASS) == PG_WAIT_LOCK)
 			return startup_waits_for_our_lock(proc);
 
-		/* Only what has a snapshot pins buffers: an open cursor. */
 		if (event == WAIT_EVENT_RECOVERY_CONFLICT_SNAPSHOT ||
-			event == WAIT_EVENT_RECOVERY_CONFLICT_TABLESPACE ||
-			(event & WAIT_EVENT_CLASS) == COMPAT_WAIT_BUFFER_PIN)
+			event == WAIT_EVENT_RECOVERY_CONFLICT_TABLESPACE)
+			return TransactionIdIsValid(MyProc->xmin) ||
+				(since_start && LocalTransactionIdIsValid(COMPAT_MY_LXID));
+
+		/* Only what has a snapshot pins buffers: an open cursor. */
+		if ((event & WAIT_EVENT_CLASS) == COMPAT_WAIT_BUFFER_PIN)
 			return TransactionIdIsValid(MyProc->xmin);
 	}
 	return false;

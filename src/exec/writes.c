@@ -4,9 +4,10 @@
  *	  Does a query need the primary, whatever its consistency level is?
  *
  * It does if it changes rows or locks them, has the right to (what a rule has made
- * of a change), reads what a replica doesn't have (unlogged tables), or calls a
- * function that may write.  That is told from the
- * rewritten query, with views and row security policies in it.
+ * of a change), reads what a replica doesn't have (unlogged tables) or has a later
+ * state of (sequences, whose log runs ahead of them), or calls a function that may
+ * write.  That is told from the rewritten query, with views and row security
+ * policies in it.
  *
  * Of functions, a volatile one that is written in SQL or a procedural language
  * may do anything.  One in C writes no rows as a rule; those of extensions that
@@ -35,7 +36,7 @@
 static bool session_state_walker(Node *node, void *context);
 static bool function_keeps_state(Oid function, void *context);
 static bool writes_walker(Node *node, void *context);
-static bool reads_unlogged(const Query *query);
+static bool reads_primarys(const Query *query);
 static bool function_writes(Oid function, void *context);
 static bool tells_of_transaction(Form_pg_proc form);
 static bool own_function_writes(Oid function);
@@ -103,7 +104,7 @@ writes_walker(Node *node, void *context)
 		case T_Query:
 			query = (Query *) node;
 			return (query->commandType != CMD_SELECT && query->commandType != CMD_UTILITY) ||
-				query->rowMarks != NIL || compat_query_may_write(query) || reads_unlogged(query) ||
+				query->rowMarks != NIL || compat_query_may_write(query) || reads_primarys(query) ||
 				query_tree_walker(query, writes_walker, context, 0);
 		default:
 			return check_functions_in_node(node, function_writes, NULL) ||
@@ -111,8 +112,9 @@ writes_walker(Node *node, void *context)
 	}
 }
 
+/* Does it read a relation that is right at the primary only? */
 static bool
-reads_unlogged(const Query *query)
+reads_primarys(const Query *query)
 {
 	ListCell   *cell;
 
@@ -120,7 +122,9 @@ reads_unlogged(const Query *query)
 	{
 		RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
 
-		if (rte->rtekind == RTE_RELATION && rte->relkind != RELKIND_VIEW &&
+		if (rte->rtekind != RTE_RELATION || rte->relkind == RELKIND_VIEW)
+			continue;
+		if (rte->relkind == RELKIND_SEQUENCE ||
 			get_rel_persistence(rte->relid) == RELPERSISTENCE_UNLOGGED)
 			return true;
 	}
@@ -168,6 +172,7 @@ own_function_writes(Oid function)
 		case F_NEXTVAL:
 		case F_CURRVAL:
 		case F_LASTVAL:
+		case F_PG_SEQUENCE_LAST_VALUE:
 		case F_SETVAL_REGCLASS_INT8:
 		case F_SETVAL_REGCLASS_INT8_BOOL:
 		case F_TXID_CURRENT:

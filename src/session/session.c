@@ -24,6 +24,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
+#include "core/compat.h"
 #include "core/errors.h"
 #include "core/extension.h"
 #include "core/guc.h"
@@ -42,6 +43,12 @@ static Position published;
 /* we are setting consistency.token ourselves, to have it reported */
 static bool publishing = false;
 
+/* a token was set or reset, and no transaction has used it since */
+static bool import_unused = false;
+
+/* the transaction has read something, here or elsewhere */
+static bool has_read = false;
+
 /* the transaction wrote though it has no transaction id: COMMIT PREPARED */
 static bool wrote_without_xid = false;
 
@@ -49,7 +56,10 @@ static bool check_token(char **newval, void **extra, GucSource source);
 static void assign_token(const char *newval, void *extra);
 static const char *show_token(void);
 static void track_transaction(XactEvent event, void *arg);
+static void know_position(Position position);
 static void publish_token(void);
+static void tell_again(void);
+static struct config_generic *token_record(void);
 static const char *session_token(void);
 
 PG_FUNCTION_INFO_V1(consistency_token);
@@ -96,6 +106,7 @@ void
 session_observed_here(void)
 {
 	context.observed = position_max(context.observed, commit_position_bound());
+	has_read = true;
 }
 
 /*
@@ -106,6 +117,14 @@ session_observed_here(void)
  */
 void
 session_observed_elsewhere(Position position)
+{
+	has_read = true;
+	know_position(position);
+}
+
+/* The session's reads must show this position from now on. */
+static void
+know_position(Position position)
 {
 	if (position.tli < context.elsewhere.tli)
 		context.older = position_max(context.older, position);
@@ -197,10 +216,12 @@ assign_token(const char *newval, void *extra)
 	if (publishing || !IsTransactionState())
 		return;
 
+	import_unused = true;
+	tell_again();
 	if (newval[0] == '\0')
 		session_reset();
 	else if (token_parse(newval, GetSystemIdentifier(), &position) == TOKEN_OK)
-		session_observed_elsewhere(position);
+		know_position(position);
 }
 
 static const char *
@@ -226,6 +247,12 @@ track_transaction(XactEvent event, void *arg)
 			/* FALLTHROUGH */
 		case XACT_EVENT_ABORT:
 			wrote_without_xid = false;
+			if (import_unused && has_read)
+			{
+				tell_again();
+				import_unused = false;
+			}
+			has_read = false;
 			publish_token();
 			break;
 		default:
@@ -258,4 +285,45 @@ publish_token(void)
 	SetConfigOption("consistency.token", session_token(), PGC_USERSET, PGC_S_SESSION);
 	publishing = false;
 	published = position;
+}
+
+/*
+ * tell_again
+ *		Whoever sets or resets the token is told it, even if it is what this
+ *		connection was told before.
+ *
+ * Behind a pooler that was perhaps another client.  This one now has a position
+ * that it hasn't heard of, and must hear of it to carry on from there at another
+ * connection.  If a pooler sets the token on the client's behalf, in a
+ * transaction of its own, the client hears of it with its first read.
+ */
+static void
+tell_again(void)
+{
+	struct config_generic *record = token_record();
+
+	published = POSITION_NONE;
+	if (record != NULL && record->last_reported != NULL)
+	{
+		COMPAT_GUC_FREE(record->last_reported);
+		record->last_reported = NULL;
+	}
+}
+
+/* What the settings machinery knows of consistency.token. */
+static struct config_generic *
+token_record(void)
+{
+	static struct config_generic *record = NULL;
+
+	if (record == NULL)
+	{
+		int			num;
+		struct config_generic **variables = compat_guc_variables(&num);
+
+		for (int i = 0; i < num && record == NULL; i++)
+			if (strcmp(variables[i]->name, "consistency.token") == 0)
+				record = variables[i];
+	}
+	return record;
 }

@@ -214,6 +214,9 @@ sub names { my ($self) = @_; return @{ $self->{order} }; }
 
 sub superuser { return scalar getpwuid($<); }
 
+# The password that a role logs in with, or undef.
+sub password_of { my ($self, $role) = @_; return $password{$role}; }
+
 # A new session at a node, as role "app" unless told otherwise.
 sub connect
 {

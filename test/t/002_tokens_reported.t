@@ -248,5 +248,23 @@ is($pooled->value('SHOW consistency.token'), '', 'pooling: the next client start
 $dba->do('SELECT count(*) FROM t');
 $pooled->do('SELECT count(*) FROM t');
 cmp_ok(told($pooled), '>', 0, 'pooling: the next client is told of its own reads');
+# without that, who hands in a token is told what it has got into, moved or not
+$newest = $pooled->parameter('consistency.token');
+foreach my $import ("SET consistency.token = '$last'", "BEGIN; SET LOCAL consistency.token = '$last'; COMMIT")
+{
+	delete $pooled->{parameter}{'consistency.token'};
+	$pooled->do($import);
+	is($pooled->parameter('consistency.token'), $newest, 'pooling: an import is told, each time');
+}
+delete $pooled->{parameter}{'consistency.token'};
+$pooled->do(q{SET consistency.token = ''; SELECT count(*) FROM t});
+is($pooled->parameter('consistency.token'), $newest, 'pooling: ... and what is read behind a reset');
+# a pooler sets it on behalf of a client, who doesn't see the answer to that
+$pooled->do("SET consistency.token = '$last'");
+delete $pooled->{parameter}{'consistency.token'};
+$pooled->do('SELECT count(*) FROM t');
+is($pooled->parameter('consistency.token'), $newest, 'pooling: the first read behind an import is told');
+$result = $pooled->do('SELECT count(*) FROM t');
+unlike($result->{wire}, qr/S/, '... once');
 
 done_testing();
