@@ -230,9 +230,9 @@ write_value();
 		while (getppid() == $parent)
 		{
 			kill 'CONT', $pid;
-			usleep(200);
+			usleep(1);
 			kill 'STOP', $pid;
-			usleep(30_000);
+			usleep(100_000);
 		}
 		kill 'CONT', $pid;
 		POSIX::_exit(0);
