@@ -73,6 +73,8 @@ OBJS = \
 	src/exec/forward_transaction.o \
 	src/exec/forward_release.o \
 	src/exec/forward_hint.o \
+	src/exec/forward_hold.o \
+	src/exec/level_text.o \
 	src/exec/forward_utility.o \
 	src/exec/forward_copy.o \
 	src/exec/forward_execute.o \

@@ -35,8 +35,10 @@
 #include "core/guc.h"
 #include "core/wait_event.h"
 #include "exec/client_transaction.h"
+#include "exec/forward_hold.h"
 #include "exec/forward_release.h"
 #include "exec/forward_transaction.h"
+#include "exec/level_text.h"
 #include "exec/nesting.h"
 #include "exec/node_connection.h"
 #include "exec/replay_wait.h"
@@ -60,13 +62,6 @@ typedef struct ForwardTransaction
 								 * (LevelText *) */
 } ForwardTransaction;
 
-/* A text about something that a subtransaction has made */
-typedef struct LevelText
-{
-	int			level;			/* the subtransaction's; 1: the transaction's */
-	char text[	FLEXIBLE_ARRAY_MEMBER];
-} LevelText;
-
 static ForwardTransaction current;
 
 /* It changed catalogs. */
@@ -80,9 +75,6 @@ static bool needed_for_catalogs;	/* is that why? */
 static bool cancel_held = false;
 
 static bool client_sends_sync(void);
-static void add_text(List **list, const char *text, int level);
-static void drop_texts(List **list, int level);
-static void raise_texts(List *list, int level);
 static void track_transaction(XactEvent event, void *arg);
 static void track_subtransaction(SubXactEvent event, SubTransactionId subid,
 								 SubTransactionId parent, void *arg);
@@ -235,7 +227,7 @@ forward_transaction_leave(const RemoteQuery *query)
 void
 forward_transaction_opened(const char *cursor)
 {
-	add_text(&current.cursors, cursor, GetCurrentTransactionNestLevel());
+	level_text_add(&current.cursors, cursor, GetCurrentTransactionNestLevel());
 }
 
 /*
@@ -256,49 +248,10 @@ forward_transaction_closed(const char *cursor)
 
 		if (strcmp(open->text, cursor) == 0)
 		{
-			add_text(&current.queue, psprintf("CLOSE %s", cursor), open->level);
+			level_text_add(&current.queue, psprintf("CLOSE %s", cursor), open->level);
 			current.cursors = foreach_delete_current(current.cursors, cell);
 			return;
 		}
-	}
-}
-
-static void
-add_text(List **list, const char *text, int level)
-{
-	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-	LevelText  *added = palloc(offsetof(LevelText, text) + strlen(text) + 1);
-
-	added->level = level;
-	strcpy(added->text, text);
-	*list = lappend(*list, added);
-	MemoryContextSwitchTo(old);
-}
-
-/* Forget what subtransactions from this level on have made. */
-static void
-drop_texts(List **list, int level)
-{
-	ListCell   *cell;
-
-	foreach(cell, *list)
-	{
-		if (((LevelText *) lfirst(cell))->level >= level)
-			*list = foreach_delete_current(*list, cell);
-	}
-}
-
-/* What a subtransaction has made is now the outer one's. */
-static void
-raise_texts(List *list, int level)
-{
-	ListCell   *cell;
-
-	foreach(cell, list)
-	{
-		LevelText  *text = lfirst(cell);
-
-		text	  ->level = Min(text->level, level - 1);
 	}
 }
 
@@ -385,6 +338,7 @@ track_transaction(XactEvent event, void *arg)
 			break;
 		case XACT_EVENT_ABORT:
 			roll_back();
+			forward_hold_drop();
 			/* FALLTHROUGH */
 		case XACT_EVENT_COMMIT:
 			forget();
@@ -410,9 +364,9 @@ track_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactionI
 		char		sql[64];
 
 		snprintf(sql, sizeof(sql), "RELEASE SAVEPOINT s%d", level);
-		add_text(&current.queue, sql, level);
-		raise_texts(current.queue, level);
-		raise_texts(current.cursors, level);
+		level_text_add(&current.queue, sql, level);
+		level_text_raise(current.queue, level);
+		level_text_raise(current.cursors, level);
 		current.levels = level - 1;
 	}
 	else if (event == SUBXACT_EVENT_ABORT_SUB)
@@ -559,8 +513,8 @@ roll_back_level(int level)
 	char		sql[128];
 
 	snprintf(sql, sizeof(sql), "ROLLBACK TO SAVEPOINT s%d; RELEASE SAVEPOINT s%d", level, level);
-	drop_texts(&current.queue, level);
-	drop_texts(&current.cursors, level);
+	level_text_drop(&current.queue, level);
+	level_text_drop(&current.cursors, level);
 	if (current.running || !run_now(sql))
 		lose();
 	else
@@ -628,6 +582,7 @@ forget(void)
 	memset(&current, 0, sizeof(current));
 	changes_catalogs = false;
 	nesting_executions = 0;
+	forward_hold_forget();
 	if (cancel_held && QueryCancelHoldoffCount > 0)
 		RESUME_CANCEL_INTERRUPTS();
 	cancel_held = false;

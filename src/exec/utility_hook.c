@@ -24,6 +24,7 @@
 #include "exec/client_transaction.h"
 #include "exec/enforce.h"
 #include "exec/forward.h"
+#include "exec/forward_hold.h"
 #include "exec/forward_transaction.h"
 #include "exec/forward_utility.h"
 #include "exec/nesting.h"
@@ -266,6 +267,8 @@ after_utility(Node *statement)
 		else if (set->kind == VAR_SET_VALUE && strcmp(set->name, "consistency.token") == 0)
 			ahead_after_import();
 	}
+	else if (IsA(statement, DeclareCursorStmt) && RecoveryInProgress())
+		forward_hold_note((DeclareCursorStmt *) statement);
 	else if (IsA(statement, DiscardStmt))
 	{
 		if (((DiscardStmt *) statement)->target == DISCARD_ALL)

@@ -17,6 +17,7 @@ if ($ConsistencyCluster::plain) { plan skip_all => 'is about the extension only'
 
 $cluster->connect('primary')->do(<<'SQL');
 CREATE TABLE t (i int PRIMARY KEY, v int NOT NULL);
+CREATE TABLE child (i int REFERENCES t DEFERRABLE INITIALLY DEFERRED);
 CREATE FUNCTION add(k int) RETURNS int LANGUAGE sql AS 'INSERT INTO t VALUES (k, k) RETURNING i';
 SQL
 
@@ -24,7 +25,7 @@ my $same = SameScripts->new(
 	$cluster,
 	replica => 'near',
 	tables => ['t'],
-	reset => [ 'TRUNCATE t', 'INSERT INTO t SELECT g, g * 10 FROM generate_series(1, 10) g' ]);
+	reset => [ 'TRUNCATE t, child', 'INSERT INTO t SELECT g, g * 10 FROM generate_series(1, 10) g' ]);
 sub same { local $Test::Builder::Level = $Test::Builder::Level + 1; return $same->run(@_); }
 
 my @write = ('BEGIN', 'INSERT INTO t VALUES (20, 0)');
@@ -122,6 +123,12 @@ same('WITH HOLD that fails at COMMIT', @write, 'DECLARE c CURSOR WITH HOLD FOR S
 same('a cursor that is older than the first write', 'BEGIN', 'DECLARE c SCROLL CURSOR WITH HOLD FOR SELECT i FROM t ORDER BY i', 'FETCH 2 FROM c',
 	'INSERT INTO t VALUES (20, 0)', 'FETCH 2 FROM c', 'SAVEPOINT a', 'FETCH PRIOR FROM c', 'INSERT INTO t VALUES (1, 0)', 'ROLLBACK TO a',
 	'FETCH 1 FROM c', 'COMMIT', 'FETCH 1 FROM c', 'FETCH ALL FROM c', 'CLOSE c');
+
+foreach my $first ('DECLARE c CURSOR WITH HOLD FOR SELECT i FROM t ORDER BY i', 'INSERT INTO child VALUES (100)')
+{
+	same("WITH HOLD, and COMMIT fails behind it, begun by $first", 'BEGIN', $first, 'SAVEPOINT a', 'DECLARE d CURSOR WITH HOLD FOR SELECT i FROM t ORDER BY i',
+		'FETCH d', 'INSERT INTO child VALUES (101)', 'COMMIT', 'FETCH d', 'FETCH c', 'DECLARE d CURSOR WITH HOLD FOR SELECT i FROM t ORDER BY i', 'FETCH d', 'CLOSE d');
+}
 
 # --- portals that are run for some rows at a time -----------------------
 

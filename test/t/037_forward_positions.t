@@ -193,7 +193,7 @@ foreach my $case (
 		$session->do('BEGIN');
 		$session->do('UPDATE t SET v = 0 WHERE i = 1');
 		my $ticket = $session->value('SELECT consistency.transaction_ticket()');
-		like($ticket, qr/^\d+@\d+:1:/, 'a ticket');
+		like($ticket, qr/^\d+\+\d+@\d+:1:/, 'a ticket');
 		is($status->($ticket), 'in progress in progress in progress', 'asked while it runs, at every node');
 		$session->do($sql);
 		is($status->($ticket), "$is $is $is", "... and after $sql");
