@@ -87,6 +87,8 @@ bool
 forward_execution(QueryDesc *queryDesc)
 {
 	bool		planned = forward_plan_is(queryDesc->plannedstmt);
+	bool		locks = planned &&
+	forward_plan_is_advisory((CustomScan *) queryDesc->plannedstmt->planTree);
 
 	if (!RecoveryInProgress())
 	{
@@ -103,7 +105,7 @@ forward_execution(QueryDesc *queryDesc)
 	refuse_rows_of_rule();
 	if (!planned)
 		forward_read(queryDesc);
-	else if (!forward_may_write())
+	else if (!forward_may_write() && !(locks && forward_takes_writes()))
 	{
 		queryDesc->plannedstmt = plan_for_here(queryDesc);
 		return false;

@@ -20,7 +20,7 @@
 #include "exec/routed_plan.h"
 #include "exec/writes.h"
 
-static CustomScan *make_scan(bool writes, bool scrolls, bool keeps_state, const PlannedStmt *original);
+static CustomScan *make_scan(bool writes, bool scrolls, bool advisory, const PlannedStmt *original);
 
 /* Does the statement run at the primary? */
 bool
@@ -41,7 +41,7 @@ forward_plan_of_query(Query *query, int cursor_options)
 {
 	PlannedStmt *plan = makeNode(PlannedStmt);
 	CustomScan *scan = make_scan(true, (cursor_options & CURSOR_OPT_SCROLL) != 0,
-								 writes_session_state(query), NULL);
+								 writes_advisory_locks(query), NULL);
 	bool		has_row_security;
 
 	plan->commandType = query->commandType;
@@ -106,9 +106,9 @@ forward_plan_scrolls(const CustomScan *scan)
 	return boolVal(lsecond(scan->custom_private));
 }
 
-/* Does it leave something in the session over there? */
+/* Has it to do with advisory locks? */
 bool
-forward_plan_keeps_state(const CustomScan *scan)
+forward_plan_is_advisory(const CustomScan *scan)
 {
 	return boolVal(lthird(scan->custom_private));
 }
@@ -123,13 +123,13 @@ forward_plan_original(const CustomScan *scan, const PlannedStmt *plan)
 }
 
 static CustomScan *
-make_scan(bool writes, bool scrolls, bool keeps_state, const PlannedStmt *original)
+make_scan(bool writes, bool scrolls, bool advisory, const PlannedStmt *original)
 {
 	CustomScan *scan = makeNode(CustomScan);
 
 	scan->methods = &forward_scan_methods;
 	scan->custom_private = list_make4(makeBoolean(writes), makeBoolean(scrolls),
-									  makeBoolean(keeps_state),
+									  makeBoolean(advisory),
 									  unconstify(PlannedStmt *, original));
 	return scan;
 }

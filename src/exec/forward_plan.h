@@ -21,7 +21,7 @@ extern PlannedStmt *forward_plan_of_query(Query *query, int cursor_options);
 extern PlannedStmt *forward_plan_of_plan(const PlannedStmt *plan, bool scrolls);
 extern bool forward_plan_writes(const CustomScan *scan);
 extern bool forward_plan_scrolls(const CustomScan *scan);
-extern bool forward_plan_keeps_state(const CustomScan *scan);
+extern bool forward_plan_is_advisory(const CustomScan *scan);
 extern const PlannedStmt *forward_plan_original(const CustomScan *scan, const PlannedStmt *plan);
 
 #endif							/* CONSISTENCY_FORWARD_PLAN_H */

@@ -110,7 +110,7 @@ create_state(CustomScan *scan)
 	state->css.methods = &exec_methods;
 	state->writes = forward_plan_writes(scan);
 	state->scrolls = forward_plan_scrolls(scan);
-	state->keeps_state = forward_plan_keeps_state(scan);
+	state->keeps_state = forward_plan_is_advisory(scan);
 	return (Node *) state;
 }
 

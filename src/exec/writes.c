@@ -33,8 +33,8 @@
 #include "core/extension.h"
 #include "exec/writes.h"
 
-static bool session_state_walker(Node *node, void *context);
-static bool function_keeps_state(Oid function, void *context);
+static bool advisory_walker(Node *node, void *context);
+static bool function_is_advisory(Oid function, void *context);
 static bool writes_walker(Node *node, void *context);
 static bool reads_primarys(const Query *query);
 static bool function_writes(Oid function, void *context);
@@ -48,26 +48,30 @@ writes_query(Query *query)
 	return writes_walker((Node *) query, NULL);
 }
 
-/* Does it leave something in the session: an advisory lock? */
+/*
+ * writes_advisory_locks
+ *		Does it have to do with advisory locks?  These may belong to the session,
+ *		and transactions that are read only may take them as well.
+ */
 bool
-writes_session_state(Query *query)
+writes_advisory_locks(Query *query)
 {
-	return session_state_walker((Node *) query, NULL);
+	return advisory_walker((Node *) query, NULL);
 }
 
 static bool
-session_state_walker(Node *node, void *context)
+advisory_walker(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
 	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, session_state_walker, context, 0);
-	return check_functions_in_node(node, function_keeps_state, NULL) ||
-		expression_tree_walker(node, session_state_walker, context);
+		return query_tree_walker((Query *) node, advisory_walker, context, 0);
+	return check_functions_in_node(node, function_is_advisory, NULL) ||
+		expression_tree_walker(node, advisory_walker, context);
 }
 
 static bool
-function_keeps_state(Oid function, void *context)
+function_is_advisory(Oid function, void *context)
 {
 	switch (function)
 	{
@@ -75,10 +79,23 @@ function_keeps_state(Oid function, void *context)
 		case F_PG_ADVISORY_LOCK_INT4_INT4:
 		case F_PG_ADVISORY_LOCK_SHARED_INT8:
 		case F_PG_ADVISORY_LOCK_SHARED_INT4_INT4:
+		case F_PG_ADVISORY_UNLOCK_INT8:
+		case F_PG_ADVISORY_UNLOCK_INT4_INT4:
+		case F_PG_ADVISORY_UNLOCK_SHARED_INT8:
+		case F_PG_ADVISORY_UNLOCK_SHARED_INT4_INT4:
+		case F_PG_ADVISORY_UNLOCK_ALL:
+		case F_PG_ADVISORY_XACT_LOCK_INT8:
+		case F_PG_ADVISORY_XACT_LOCK_INT4_INT4:
+		case F_PG_ADVISORY_XACT_LOCK_SHARED_INT8:
+		case F_PG_ADVISORY_XACT_LOCK_SHARED_INT4_INT4:
 		case F_PG_TRY_ADVISORY_LOCK_INT8:
 		case F_PG_TRY_ADVISORY_LOCK_INT4_INT4:
 		case F_PG_TRY_ADVISORY_LOCK_SHARED_INT8:
 		case F_PG_TRY_ADVISORY_LOCK_SHARED_INT4_INT4:
+		case F_PG_TRY_ADVISORY_XACT_LOCK_INT8:
+		case F_PG_TRY_ADVISORY_XACT_LOCK_INT4_INT4:
+		case F_PG_TRY_ADVISORY_XACT_LOCK_SHARED_INT8:
+		case F_PG_TRY_ADVISORY_XACT_LOCK_SHARED_INT4_INT4:
 			return true;
 		default:
 			return false;
@@ -192,29 +209,8 @@ own_function_writes(Oid function)
 		case F_LO_OPEN:
 		case F_LO_PUT:
 		case F_LO_UNLINK:
-		case F_PG_ADVISORY_LOCK_INT8:
-		case F_PG_ADVISORY_LOCK_INT4_INT4:
-		case F_PG_ADVISORY_LOCK_SHARED_INT8:
-		case F_PG_ADVISORY_LOCK_SHARED_INT4_INT4:
-		case F_PG_ADVISORY_UNLOCK_INT8:
-		case F_PG_ADVISORY_UNLOCK_INT4_INT4:
-		case F_PG_ADVISORY_UNLOCK_SHARED_INT8:
-		case F_PG_ADVISORY_UNLOCK_SHARED_INT4_INT4:
-		case F_PG_ADVISORY_UNLOCK_ALL:
-		case F_PG_ADVISORY_XACT_LOCK_INT8:
-		case F_PG_ADVISORY_XACT_LOCK_INT4_INT4:
-		case F_PG_ADVISORY_XACT_LOCK_SHARED_INT8:
-		case F_PG_ADVISORY_XACT_LOCK_SHARED_INT4_INT4:
-		case F_PG_TRY_ADVISORY_LOCK_INT8:
-		case F_PG_TRY_ADVISORY_LOCK_INT4_INT4:
-		case F_PG_TRY_ADVISORY_LOCK_SHARED_INT8:
-		case F_PG_TRY_ADVISORY_LOCK_SHARED_INT4_INT4:
-		case F_PG_TRY_ADVISORY_XACT_LOCK_INT8:
-		case F_PG_TRY_ADVISORY_XACT_LOCK_INT4_INT4:
-		case F_PG_TRY_ADVISORY_XACT_LOCK_SHARED_INT8:
-		case F_PG_TRY_ADVISORY_XACT_LOCK_SHARED_INT4_INT4:
 			return true;
 		default:
-			return false;
+			return function_is_advisory(function, NULL);
 	}
 }

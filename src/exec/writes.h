@@ -11,6 +11,6 @@
 #include "nodes/parsenodes.h"
 
 extern bool writes_query(Query *query);
-extern bool writes_session_state(Query *query);
+extern bool writes_advisory_locks(Query *query);
 
 #endif							/* CONSISTENCY_WRITES_H */

@@ -159,6 +159,17 @@ is_seen('ROLLBACK', 'ROLLBACK');
 
 # --- promotion (last: it ends the cluster as it was) --------------------------------
 
+# --- advisory locks: all who want them meet at the primary -----------------
+
+my $rival = $cluster->connect('primary');
+is_seen('BEGIN READ ONLY; SELECT pg_try_advisory_xact_lock(77)', 'BEGIN; SELECT 1 t',
+	'a lock of a transaction that is read only');
+is($rival->value('SELECT pg_try_advisory_lock(77)'), 'f', '... is held at the primary');
+is_seen('INSERT INTO note VALUES (50)', '25006', '... where it is read only as well');
+is_seen('ROLLBACK', 'ROLLBACK');
+is($rival->value('SELECT pg_try_advisory_lock(77)'), 't', '... and given back');
+$rival->close;
+
 my $other = $cluster->connect('near');
 $other->do('PREPARE kept AS UPDATE item SET t = t WHERE i = 2');
 is($other->query('EXECUTE kept')->{tag}, 'UPDATE 1', 'a plan for the primary');
