@@ -197,7 +197,7 @@ guc_init(void)
 
 	/* set by anyone */
 	DefineCustomBoolVariable("consistency.write_forwarding",
-							 "Whether a replica sends writes, and what else only the primary can do, there.",
+							 "Whether a replica sends writes, and what else only a primary can do, to the primary.",
 							 "Off, such statements fail at a replica as they do without this extension.",
 							 &guc_write_forwarding,
 							 true,

@@ -36,6 +36,8 @@
 #include "exec/nesting.h"
 #include "exec/writes.h"
 #include "session/declaration.h"
+#include "session/session.h"
+#include "stats/last_read.h"
 
 typedef enum Place
 {
@@ -51,13 +53,13 @@ static Place place_of_copy(const CopyStmt *statement, const Declaration *declara
 static Place place_of_definition(Node *statement);
 static bool is_own_procedure(const CallStmt *statement);
 static bool makes_temporary(Node *statement);
-static bool executes_prepared(Node *statement);
 static bool is_temporary(const RangeVar *relation);
 static bool is_in_temporary_schema(const List *name);
 static bool must_be_alone(Node *statement);
 static bool commits_itself(Node *statement);
 static bool detaches_concurrently(const AlterTableStmt *statement);
 static void refuse(Node *statement) pg_attribute_noreturn();
+static void note_promise(const Declaration *declaration);
 static void run(ForwardStatement *forward, Node *statement, DestReceiver *dest,
 				QueryCompletion *qc);
 static void send_rows(ForwardStatement *forward, DestReceiver *dest);
@@ -93,6 +95,7 @@ forward_utility(const PlannedStmt *pstmt, const char *text, ParamListInfo params
 		return true;
 	if (place == PLACE_PRIMARY_CATALOGS)
 		forward_transaction_changes_catalogs();
+	note_promise(&declaration);
 
 	forward = palloc0(sizeof(ForwardStatement));
 	forward->text = forward_text_of_statement(text, location, length);
@@ -208,8 +211,7 @@ place_of_copy(const CopyStmt *statement, const Declaration *declaration)
 static Place
 place_of_definition(Node *statement)
 {
-	return makes_temporary(statement) || executes_prepared(statement) ?
-		PLACE_NOWHERE : PLACE_PRIMARY_CATALOGS;
+	return makes_temporary(statement) ? PLACE_NOWHERE : PLACE_PRIMARY_CATALOGS;
 }
 
 /* consistency.wait_for, which waits for this server */
@@ -247,14 +249,6 @@ makes_temporary(Node *statement)
 		default:
 			return false;
 	}
-}
-
-/* CREATE TABLE AS EXECUTE, of a statement that is prepared here */
-static bool
-executes_prepared(Node *statement)
-{
-	return IsA(statement, CreateTableAsStmt) &&
-		castNode(Query, ((CreateTableAsStmt *) statement)->query)->commandType == CMD_UTILITY;
 }
 
 static bool
@@ -346,8 +340,18 @@ refuse(Node *statement)
 			 IsA(statement, ListenStmt) || IsA(statement, TransactionStmt) ?
 			 errmsg("cannot execute %s during recovery", name) :
 			 errmsg("cannot execute %s in a read-only transaction", name),
-			 errdetail("What it makes or uses belongs to the server or the session, and so it can't be sent to the primary."),
+			 errdetail("It concerns this session or this server, and so can't be run at the primary on its behalf."),
 			 errhint("Connect to the primary for it.")));
+}
+
+/* A statement begins: tell consistency.last_read() what it is promised. */
+static void
+note_promise(const Declaration *declaration)
+{
+	Requirement requirement = requirement_of(declaration, session_context());
+
+	(void) last_read_begin();
+	last_read_promise(declaration, &requirement);
 }
 
 static void

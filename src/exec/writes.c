@@ -13,8 +13,8 @@
  * may do anything.  One in C writes no rows as a rule; those of extensions that
  * are volatile mostly tell about the server that they run at, as
  * pg_stat_statements does.  Of PostgreSQL's own, those that need the primary are
- * listed here; of ours, those that tell of a transaction.  A function that is labelled stable can't write: PostgreSQL sees
- * to that.
+ * listed here, and some of ours: the others tell about the server that they run
+ * at.  A function that is labelled stable can't write: PostgreSQL sees to that.
  *
  *-------------------------------------------------------------------------
  */
@@ -38,7 +38,7 @@ static bool function_is_advisory(Oid function, void *context);
 static bool writes_walker(Node *node, void *context);
 static bool reads_primarys(const Query *query);
 static bool function_writes(Oid function, void *context);
-static bool tells_of_transaction(Form_pg_proc form);
+static bool needs_primary(Form_pg_proc form);
 static bool own_function_writes(Oid function);
 
 /* Does a query, as it is after rewriting, need the primary? */
@@ -162,18 +162,26 @@ function_writes(Oid function, void *context)
 		return false;
 	form = (Form_pg_proc) GETSTRUCT(tuple);
 	writes = form->provolatile == PROVOLATILE_VOLATILE &&
-		((form->prolang != INTERNALlanguageId && form->prolang != ClanguageId) ||
-		 tells_of_transaction(form));
+		(extension_owns_schema(form->pronamespace) ? needs_primary(form) :
+		 form->prolang != INTERNALlanguageId && form->prolang != ClanguageId);
 	ReleaseSysCache(tuple);
 	return writes;
 }
 
-/* Ours that tell of a transaction of the primary. */
+/* One of ours: does it set policies, or tell of a transaction? */
 static bool
-tells_of_transaction(Form_pg_proc form)
+needs_primary(Form_pg_proc form)
 {
-	return strncmp(NameStr(form->proname), "transaction_", strlen("transaction_")) == 0 &&
-		extension_owns_schema(form->pronamespace);
+	static const char *const names[] = {
+		"drop_policy", "set_policy", "transaction_status", "transaction_ticket",
+	};
+
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		if (strcmp(NameStr(form->proname), names[i]) == 0)
+			return true;
+	}
+	return false;
 }
 
 /*

@@ -557,6 +557,7 @@ sub usleep_ms { select(undef, undef, undef, $_[0] / 1000); return; }
 	my $replica = $cluster->connect('near');
 	is($replica->value("SELECT level FROM consistency.policies WHERE relation = 'floor'::regclass"),
 		'session', 'the view at a replica');
+	$replica->do('SET consistency.write_forwarding = off');
 	is($replica->error("SELECT consistency.set_policy('floor', 'weak')")->{code}, '25006', 'a replica sets none');
 	my $there = $cluster->connect('primary');
 	$there->do("SELECT consistency.set_policy('later', 'causal')");
