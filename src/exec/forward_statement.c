@@ -119,27 +119,27 @@ forward_statement_params(ParamListInfo given, int *nparams)
 void
 forward_statement_start(ForwardStatement *statement)
 {
-	RemoteQueryText text = {0};
+	RemoteQueryText to_send = {0};
 	List	   *ahead;
 
-	text.		sql = pg_server_to_client(statement->text.sql, strlen(statement->text.sql));
-	text.		text_is_exact = true;
+	to_send.sql = pg_server_to_client(statement->text.sql, strlen(statement->text.sql));
+	to_send.text_is_exact = true;
 
 	if (statement->columns)
 	{
 		statement->reader = remote_row_reader(statement->columns);
-		remote_row_format(statement->reader, &text);
+		remote_row_format(statement->reader, &to_send);
 	}
-	remote_row_params(statement->params, statement->nparams, &text);
+	remote_row_params(statement->params, statement->nparams, &to_send);
 	/* Such a one has several results by the simple protocol. */
-	text.		text_is_exact = text.text_is_exact && !comes_of_rules();
+	to_send.text_is_exact = to_send.text_is_exact && !comes_of_rules();
 
 	(void) forward_statement_connect(statement, &ahead);
-	text.		ahead = ahead;
-	text.		ticket = statement->alone && statement->writes && !statement->bare;
-	text.		many_rows = statement->many_rows && statement->alone && !statement->writes;
+	to_send.ahead = ahead;
+	to_send.ticket = statement->alone && statement->writes && !statement->bare;
+	to_send.many_rows = statement->many_rows && statement->alone && !statement->writes;
 
-	send(statement, &text);
+	send(statement, &to_send);
 }
 
 /*

@@ -334,7 +334,8 @@ track_transaction(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
-			commit();
+			if (current.connection != NULL || current.lost)
+				commit();
 			break;
 		case XACT_EVENT_ABORT:
 			roll_back();
@@ -434,8 +435,6 @@ commit(void)
 		lose();
 	if (current.lost)
 		error_lost();
-	if (current.connection == NULL)
-		return;
 	if (!RecoveryInProgress())
 		forward_transaction_error_promoted();
 
@@ -579,7 +578,9 @@ lose(void)
 static void
 forget(void)
 {
-	memset(&current, 0, sizeof(current));
+	/* Mostly nothing went there, and this is done for every transaction. */
+	if (current.route.node_name != NULL || current.lost)
+		memset(&current, 0, sizeof(current));
 	changes_catalogs = false;
 	nesting_executions = 0;
 	forward_hold_forget();
