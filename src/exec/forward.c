@@ -132,7 +132,7 @@ forward_runs_portal(void)
 {
 	ListCell   *cell;
 
-	if (ActivePortal == NULL || list_length(ActivePortal->stmts) < 2)
+	if (!forward_statement_comes_of_rules())
 		return false;
 	foreach(cell, ActivePortal->stmts)
 	{
@@ -152,7 +152,7 @@ refuse_rows_of_rule(void)
 {
 	ListCell   *cell;
 
-	if (ActivePortal == NULL || list_length(ActivePortal->stmts) < 2 || !nesting_is_simple_query())
+	if (!forward_statement_comes_of_rules() || !nesting_is_simple_query())
 		return;
 	foreach(cell, ActivePortal->stmts)
 	{

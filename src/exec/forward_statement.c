@@ -42,7 +42,6 @@
 /* naps between attempts to connect to the primary, microseconds */
 #define CONNECT_NAP 50000
 
-static bool comes_of_rules(void);
 static void prepare(ForwardStatement *statement);
 static void begin(ForwardStatement *statement);
 static void take_turn(ForwardStatement *statement);
@@ -71,7 +70,7 @@ forward_statement_is_another(const PlannedStmt *plan)
 	bool		found = false;
 	ListCell   *cell;
 
-	if (!comes_of_rules())
+	if (!forward_statement_comes_of_rules())
 		return false;
 	foreach(cell, ActivePortal->stmts)
 	{
@@ -85,8 +84,8 @@ forward_statement_is_another(const PlannedStmt *plan)
 }
 
 /* Have rules made several queries of the client's statement? */
-static bool
-comes_of_rules(void)
+bool
+forward_statement_comes_of_rules(void)
 {
 	return ActivePortal != NULL && list_length(ActivePortal->stmts) > 1;
 }
@@ -132,7 +131,7 @@ forward_statement_start(ForwardStatement *statement)
 	}
 	remote_row_params(statement->params, statement->nparams, &to_send);
 	/* Such a one has several results by the simple protocol. */
-	to_send.text_is_exact = to_send.text_is_exact && !comes_of_rules();
+	to_send.text_is_exact = to_send.text_is_exact && !forward_statement_comes_of_rules();
 
 	(void) forward_statement_connect(statement, &ahead);
 	to_send.ahead = ahead;

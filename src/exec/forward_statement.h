@@ -51,6 +51,7 @@ typedef struct ForwardStatement
 	MemoryContextCallback on_reset;
 } ForwardStatement;
 
+extern bool forward_statement_comes_of_rules(void);
 extern bool forward_statement_is_another(const PlannedStmt *plan);
 extern const ParamExternData *forward_statement_params(ParamListInfo given, int *nparams);
 extern void forward_statement_start(ForwardStatement *statement);

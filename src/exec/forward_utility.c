@@ -17,7 +17,6 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "commands/defrem.h"
 #include "executor/executor.h"
 #include "executor/tstoreReceiver.h"
 #include "nodes/parsenodes.h"
@@ -87,7 +86,7 @@ forward_utility(const PlannedStmt *pstmt, const char *text, ParamListInfo params
 	place = place_of(statement, &declaration);
 	/* LOCK is for transactions that are read only, too. */
 	if (place == PLACE_HERE ||
-		!(IsA(statement, LockStmt) ? forward_is_possible() : forward_may_write()))
+		!(IsA(statement, LockStmt) ? forward_takes_writes() : forward_may_write()))
 		return false;
 	if (place == PLACE_NOWHERE)
 		refuse(statement);
@@ -175,18 +174,9 @@ place_of(Node *statement, const Declaration *declaration)
 static Place
 place_of_explain(const ExplainStmt *statement)
 {
-	ListCell   *cell;
-	bool		analyze = false;
 	Query	   *query = castNode(Query, statement->query);
 
-	foreach(cell, statement->options)
-	{
-		DefElem    *option = lfirst_node(DefElem, cell);
-
-		if (strcmp(option->defname, "analyze") == 0)
-			analyze = defGetBoolean(option);
-	}
-	if (!analyze)
+	if (!nesting_explain_executes(statement))
 		return PLACE_HERE;
 	if (query->commandType == CMD_UTILITY && IsA(query->utilityStmt, CreateTableAsStmt))
 		return PLACE_PRIMARY_CATALOGS;

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "commands/defrem.h"
 #include "parser/analyze.h"
 #include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
@@ -175,4 +176,21 @@ nesting_is_simple_query(void)
 	Portal		portal = nesting_utility == T_Invalid ? ActivePortal : utility_portal;
 
 	return portal != NULL && !portal->visible;
+}
+
+/* EXPLAIN ANALYZE? */
+bool
+nesting_explain_executes(const ExplainStmt *statement)
+{
+	ListCell   *cell;
+	bool		analyze = false;
+
+	foreach(cell, statement->options)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, "analyze") == 0)
+			analyze = defGetBoolean(option);
+	}
+	return analyze;
 }

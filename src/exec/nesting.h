@@ -11,7 +11,7 @@
 #ifndef CONSISTENCY_NESTING_H
 #define CONSISTENCY_NESTING_H
 
-#include "nodes/nodes.h"
+#include "nodes/parsenodes.h"
 #include "utils/portal.h"
 
 /* executors and planners that are running, > 0 inside a statement */
@@ -49,5 +49,6 @@ extern bool nesting_is_clients(const char *text);
 extern bool nesting_may_leave(bool executing);
 extern Portal nesting_utility_portal(void);
 extern bool nesting_is_simple_query(void);
+extern bool nesting_explain_executes(const ExplainStmt *statement);
 
 #endif							/* CONSISTENCY_NESTING_H */

@@ -13,7 +13,6 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
-#include "commands/defrem.h"
 #include "commands/prepare.h"
 #include "nodes/parsenodes.h"
 #include "replication/walsender.h"
@@ -43,7 +42,6 @@ static void consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryStri
 static PlannedStmt *adapt_transaction(PlannedStmt *pstmt);
 static void before_utility(const PlannedStmt *pstmt, const char *text);
 static void before_copy(CopyStmt *statement, const PlannedStmt *pstmt, const char *text);
-static bool explain_executes(ExplainStmt *statement);
 static const char *prepared_text(Node *statement);
 static void after_utility(Node *statement);
 static void refuse_alter_system(AlterSystemStmt *statement);
@@ -89,7 +87,7 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 		else if (!IsA(statement, TransactionStmt))
 			forward_transaction_check_promotion();
 		before_utility(pstmt, queryString);
-		nesting_explains = IsA(statement, ExplainStmt) && !explain_executes((ExplainStmt *) statement);
+		nesting_explains = IsA(statement, ExplainStmt) && !nesting_explain_executes((ExplainStmt *) statement);
 	}
 
 	if (commits_prepared)
@@ -160,7 +158,7 @@ before_utility(const PlannedStmt *pstmt, const char *text)
 	switch (nodeTag(statement))
 	{
 		case T_ExplainStmt:
-			if (explain_executes((ExplainStmt *) statement))
+			if (nesting_explain_executes((ExplainStmt *) statement))
 				ahead_of_utility(text, pstmt->stmt_location, pstmt->stmt_len, true);
 			break;
 		case T_CopyStmt:
@@ -200,23 +198,6 @@ before_copy(CopyStmt *statement, const PlannedStmt *pstmt, const char *text)
 		ahead_of_copy(text, pstmt->stmt_location, pstmt->stmt_len, relation);
 	else
 		ahead_of_utility(text, pstmt->stmt_location, pstmt->stmt_len, !statement->is_from);
-}
-
-/* EXPLAIN ANALYZE? */
-static bool
-explain_executes(ExplainStmt *statement)
-{
-	ListCell   *cell;
-	bool		analyze = false;
-
-	foreach(cell, statement->options)
-	{
-		DefElem    *option = lfirst_node(DefElem, cell);
-
-		if (strcmp(option->defname, "analyze") == 0)
-			analyze = defGetBoolean(option);
-	}
-	return analyze;
 }
 
 /* The text of the prepared statement that a statement executes; NULL if none. */

@@ -66,6 +66,8 @@ static bool send_behind(RemoteQuery *query, const RemoteQueryText *text);
 static bool send_housekeeping(RemoteQuery *query);
 static bool skip_setup(RemoteQuery *query);
 static void finish(RemoteQuery *query);
+static PGresult *read_answer(RemoteQuery *query, ExecStatusType expected);
+static bool end_answer(RemoteQuery *query, PGresult *result);
 static bool read_token(RemoteQuery *query);
 static bool read_ticket(RemoteQuery *query);
 static bool read_commit(RemoteQuery *query);
@@ -440,59 +442,69 @@ finish(RemoteQuery *query)
 	query->finished = (query->error.sqlstate == 0);
 }
 
-/* Read the answer to the question for the token. */
-static bool
-read_token(RemoteQuery *query)
+/*
+ * Read the answer to a command that went behind the query.  NULL, with query->error,
+ * if it isn't of the kind that is expected.
+ */
+static PGresult *
+read_answer(RemoteQuery *query, ExecStatusType expected)
 {
 	PGresult   *result = remote_query_next_result(query);
 
 	if (query->error.sqlstate != 0)
-		return false;
-	if (PQresultStatus(result) != PGRES_TUPLES_OK)
-		remote_query_fail(query, result);
-	else
-		strlcpy(query->connection->token, PQgetvalue(result, 0, 0),
-				sizeof(query->connection->token));
+		return NULL;
+	if (PQresultStatus(result) == expected)
+		return result;
+	remote_query_fail(query, result);
 	PQclear(result);
-	if (query->error.sqlstate == 0)
-		PQclear(remote_query_next_result(query));	/* the NULL behind it */
+	return NULL;
+}
+
+/* Be done with an answer, and read the NULL behind it. */
+static bool
+end_answer(RemoteQuery *query, PGresult *result)
+{
+	PQclear(result);
+	PQclear(remote_query_next_result(query));
 	return query->error.sqlstate == 0;
+}
+
+/* Read the answer to the question for the token. */
+static bool
+read_token(RemoteQuery *query)
+{
+	PGresult   *result = read_answer(query, PGRES_TUPLES_OK);
+
+	if (result == NULL)
+		return false;
+	strlcpy(query->connection->token, PQgetvalue(result, 0, 0),
+			sizeof(query->connection->token));
+	return end_answer(query, result);
 }
 
 /* Read the answer to the question for the ticket. */
 static bool
 read_ticket(RemoteQuery *query)
 {
-	PGresult   *result = remote_query_next_result(query);
+	PGresult   *result = read_answer(query, PGRES_TUPLES_OK);
 
-	if (query->error.sqlstate != 0)
+	if (result == NULL)
 		return false;
-	if (PQresultStatus(result) != PGRES_TUPLES_OK)
-		remote_query_fail(query, result);
-	else if (PQntuples(result) == 1 && !PQgetisnull(result, 0, 0))
+	if (PQntuples(result) == 1 && !PQgetisnull(result, 0, 0))
 		query->ticket = pstrdup(PQgetvalue(result, 0, 0));
-	PQclear(result);
-	if (query->error.sqlstate == 0)
-		PQclear(remote_query_next_result(query));	/* the NULL behind it */
-	return query->error.sqlstate == 0;
+	return end_answer(query, result);
 }
 
 /* Read the answer to COMMIT. */
 static bool
 read_commit(RemoteQuery *query)
 {
-	PGresult   *result = remote_query_next_result(query);
+	PGresult   *result = read_answer(query, PGRES_COMMAND_OK);
 
-	if (query->error.sqlstate != 0)
+	if (result == NULL)
 		return false;
-	if (PQresultStatus(result) != PGRES_COMMAND_OK)
-		remote_query_fail(query, result);
-	else
-		strlcpy(query->tag, PQcmdStatus(result), sizeof(query->tag));
-	PQclear(result);
-	if (query->error.sqlstate == 0)
-		PQclear(remote_query_next_result(query));	/* the NULL behind it */
-	return query->error.sqlstate == 0;
+	strlcpy(query->tag, PQcmdStatus(result), sizeof(query->tag));
+	return end_answer(query, result);
 }
 
 static bool

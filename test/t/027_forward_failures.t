@@ -120,6 +120,21 @@ $direct->do('CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON slow DEFERRABLE INIT
 $cluster->wait_replayed;
 
 my $app = $cluster->connect('near');
+
+# Begins an insert that commits, by COMMIT or by being a transaction of its own.
+sub send_insert
+{
+	my ($way, $key) = @_;
+	if ($way eq 'COMMIT')
+	{
+		$app->do('BEGIN');
+		$app->do("INSERT INTO t VALUES ($key)");
+		$app->send_query('COMMIT');
+	}
+	elsif ($way eq 'simple') { $app->send_query("INSERT INTO t VALUES ($key)"); }
+	else { $app->send_execute('INSERT INTO t VALUES ($1)', $key); }
+	return;
+}
 my $next = 100;	# keys that nobody has used
 
 # --- the backend at the primary ends ----------------------------------------
@@ -235,14 +250,7 @@ synchronous('nobody');
 foreach my $way ('COMMIT', 'simple', 'extended')
 {
 	my $key = $next++;
-	if ($way eq 'COMMIT')
-	{
-		$app->do('BEGIN');
-		$app->do("INSERT INTO t VALUES ($key)");
-		$app->send_query('COMMIT');
-	}
-	elsif ($way eq 'simple') { $app->send_query("INSERT INTO t VALUES ($key)"); }
-	else { $app->send_execute('INSERT INTO t VALUES ($1)', $key); }
+	send_insert($way, $key);
 	terminate(served($waits_for_standby, 'the commit waits for a standby'));
 	my $error = fails(scalar $app->finish, '08007', "ended while waiting for a standby, $way: unknown");
 	my $ticket = $committed{$key} = ticket_of($error);
@@ -351,14 +359,7 @@ synchronous('nobody');
 foreach my $way ('COMMIT', 'simple', 'extended')
 {
 	my $key = $next++;
-	if ($way eq 'COMMIT')
-	{
-		$app->do('BEGIN');
-		$app->do("INSERT INTO t VALUES ($key)");
-		$app->send_query('COMMIT');
-	}
-	elsif ($way eq 'simple') { $app->send_query("INSERT INTO t VALUES ($key)"); }
-	else { $app->send_execute('INSERT INTO t VALUES ($1)', $key); }
+	send_insert($way, $key);
 	served($waits_for_standby, 'the commit waits for a standby');
 	$app->cancel;
 	my $result = $app->finish;
