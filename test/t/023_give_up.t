@@ -108,8 +108,8 @@ my %bounded = (
 
 $cluster->wait_replayed('near');
 $cluster->pause('near');
-usleep(300_000);	# what it has is older than the bound
 write_value();
+usleep(300_000);	# now what it has is older than the bound
 {
 	goes_to_primary(reader('near', '60s'), qr/replay is paused/, 2000, 'paused');
 	goes_to_primary(reader('near', '60s', $bounded{$_}), qr/replay is paused/, 5000, "paused, $_")
@@ -219,10 +219,11 @@ write_value();
 	$cluster->wait_replayed('near');
 	my $pid = startup_pid('near');
 	kill 'STOP', $pid;
-	$app->do(q{INSERT INTO bulk SELECT g, repeat('x', 200) FROM generate_series(1, 200000) g});
+	$app->do(q{INSERT INTO bulk SELECT g, repeat('x', 200) FROM generate_series(1, 1000000) g});
 	write_value();
 
-	# it gets a moment now and then
+	# It gets a moment now and then.  On a busy machine a moment can be some
+	# milliseconds, thus so many rows.
 	my $parent = $$;
 	my $throttle = fork // die "fork: $!";
 	if ($throttle == 0)
@@ -237,7 +238,7 @@ write_value();
 		kill 'CONT', $pid;
 		POSIX::_exit(0);
 	}
-	goes_to_primary(reader('near', '3s'), qr/replay is too slow/, 2500, 'too slow');
+	goes_to_primary(reader('near', '3s'), qr/replay is too slow/, 2900, 'too slow');
 	kill 'KILL', $throttle;
 	waitpid $throttle, 0;
 	kill 'CONT', $pid;
