@@ -101,11 +101,38 @@ OBJS = \
 	src/remote/remote_row.o \
 	src/remote/remote_error.o \
 	src/stats/last_read.o \
-	src/stats/violations.o
+	src/stats/violations.o \
+	src/crdt/wire.o \
+	src/crdt/crdt.o \
+	src/crdt/json.o \
+	src/crdt/functions.o \
+	src/crdt/merge_aggregate.o \
+	src/crdt/replica_id.o \
+	src/crdt/clock.o \
+	src/crdt/vector.o \
+	src/crdt/vclock.o \
+	src/crdt/counter.o \
+	src/crdt/gcounter.o \
+	src/crdt/pncounter.o \
+	src/crdt/bcounter.o \
+	src/crdt/lww_register.o \
+	src/crdt/mv_register.o \
+	src/crdt/ew_flag.o \
+	src/crdt/dw_flag.o \
+	src/crdt/gset.o \
+	src/crdt/twopset.o \
+	src/crdt/orset.o \
+	src/crdt/ormap.o
 
 # What the modules declare to SQL, in the same order; joined to one script.
-stages = core session requirement node exec remote stats
-SQL_PARTS = $(foreach stage,$(stages),$(sort $(wildcard src/$(stage)/*.sql)))
+stages = core session requirement node exec remote stats crdt
+SQL_PARTS = $(foreach stage,$(filter-out crdt,$(stages)),$(sort $(wildcard src/$(stage)/*.sql))) $(crdt_sql)
+
+# Column types declare what they all have by one template, then what is their own.
+crdt_types = gcounter pncounter bcounter lww_register mv_register gset twopset orset \
+	ew_flag dw_flag ormap vclock
+crdt_sql = src/crdt/merge_aggregate.sql $(crdt_types:%=src/crdt/%.type.sql) \
+	$(sort $(filter-out src/crdt/merge_aggregate.sql %.type.sql,$(wildcard src/crdt/*.sql)))
 
 # Written in the control file and nowhere else.
 version := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" consistency.control)
@@ -126,7 +153,7 @@ REGRESS = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
 ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=$(srcdir)/test
 
-EXTRA_CLEAN = consistency--$(version).sql.tmp log/ output_iso/ tmp_check/ tmp_check_iso/
+EXTRA_CLEAN = consistency--$(version).sql.tmp $(wildcard src/crdt/*.type.sql) log/ output_iso/ tmp_check/ tmp_check_iso/
 
 ifneq ($(wildcard $(PGXS)),)
 
@@ -142,6 +169,10 @@ endif
 include $(PGXS)
 
 $(OBJS) $(OBJS:.o=.bc): $(headers) consistency.control Makefile
+
+src/crdt/%.type.sql: src/crdt/type.sql.in
+	sed 's/@type@/$*/g' $< >$@.tmp
+	mv $@.tmp $@
 
 consistency--$(version).sql: $(SQL_PARTS) consistency.control Makefile
 	{ printf '%s\n' '\echo Use "CREATE EXTENSION consistency" to load this file. \quit' && \

@@ -12,6 +12,8 @@
 
 #include "core/guc.h"
 #include "core/shmem.h"
+#include "crdt/clock.h"
+#include "crdt/replica_id.h"
 #include "exec/enforce.h"
 #include "exec/fallback.h"
 #include "exec/forward_hint.h"
@@ -37,11 +39,13 @@ PG_MODULE_MAGIC;
 
 void		_PG_init(void);
 
-/* Hooks, settings and shared memory come with preloading only. */
+/* Hooks, most settings and shared memory come with preloading only. */
 void
 _PG_init(void)
 {
 	policy_init();
+	replica_id_init();
+	clock_init();
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 

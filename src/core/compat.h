@@ -144,8 +144,10 @@ compat_query_may_write(const Query *query)
 
 /* 16 keeps what settings remember in a memory context. */
 #if PG_VERSION_NUM >= 160000
+#define COMPAT_GUC_MALLOC(size) guc_malloc(LOG, size)
 #define COMPAT_GUC_FREE(pointer) guc_free(pointer)
 #else
+#define COMPAT_GUC_MALLOC(size) malloc(size)
 #define COMPAT_GUC_FREE(pointer) free(pointer)
 #endif
 

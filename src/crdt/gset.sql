@@ -1,0 +1,3 @@
+-- Set that only grows.
+
+COMMENT ON TYPE gset IS 'set that only grows';

@@ -1,0 +1,3 @@
+-- Register that keeps all values that were assigned concurrently.
+
+COMMENT ON TYPE mv_register IS 'register that keeps all values that were assigned concurrently';

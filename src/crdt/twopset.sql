@@ -1,0 +1,3 @@
+-- Set in which what was removed never comes back.
+
+COMMENT ON TYPE twopset IS 'set in which what was removed never comes back';

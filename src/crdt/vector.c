@@ -1,0 +1,317 @@
+/*-------------------------------------------------------------------------
+ *
+ * vector.c
+ *	  Counts by replica: version vectors, and grow-only counters.
+ *
+ * The join takes the larger count of each replica.  See Shapiro et al. 2011,
+ * specification 6 (G-counter), and Parker et al.: "Detection of mutual
+ * inconsistency in distributed systems" (IEEE TSE 9(3), 1983) for vectors.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "crdt/crdt.h"
+#include "crdt/json.h"
+#include "crdt/vector.h"
+
+static VectorEntry read_entry(CrdtReader *reader);
+static void put_entry(CrdtBuffer *out, VectorEntry entry);
+static void check_entries(CrdtReader *reader, uint64 n);
+static Vector allocate(int n);
+static int	compare_entries(const void *a, const void *b);
+
+/* --- in bytes ------------------------------------------------------------ */
+
+static VectorEntry
+read_entry(CrdtReader *reader)
+{
+	VectorEntry entry;
+
+	entry.id = crdt_read_id(reader);
+	entry.count = crdt_read_varint(reader);
+	return entry;
+}
+
+/* The room was reserved. */
+static void
+put_entry(CrdtBuffer *out, VectorEntry entry)
+{
+	crdt_put_id(out, entry.id);
+	crdt_put_varint(out, entry.count);
+}
+
+/* Read n entries, or all if n is larger than there are; they must be canonical. */
+static void
+check_entries(CrdtReader *reader, uint64 n)
+{
+	uint64		last = 0;
+
+	for (uint64 i = 0; i < n && !crdt_at_end(reader); i++)
+	{
+		uint64		id = crdt_read_id(reader);
+		uint64		count = crdt_read_minimal_varint(reader);
+
+		if (id <= last)
+			crdt_corrupted("replica ids don't ascend");
+		if (count == 0 || count > CRDT_MAX_COUNT)
+			crdt_corrupted("a count is out of range");
+		last = id;
+	}
+}
+
+void
+vector_check(CrdtReader body, int depth)
+{
+	check_entries(&body, PG_UINT64_MAX);
+}
+
+/* Append the larger count of each replica. */
+void
+vector_merge(CrdtBuffer *out, CrdtReader a, CrdtReader b)
+{
+	VectorEntry entry_a,
+				entry_b;
+	bool		more_a = !crdt_at_end(&a),
+				more_b = !crdt_at_end(&b);
+
+	crdt_reserve(out, crdt_left(&a) + crdt_left(&b) + CRDT_VARINT_SIZE);
+	if (more_a)
+		entry_a = read_entry(&a);
+	if (more_b)
+		entry_b = read_entry(&b);
+	while (more_a && more_b)
+	{
+		bool		takes_a = entry_a.id <= entry_b.id;
+		bool		takes_b = entry_b.id <= entry_a.id;
+		VectorEntry taken = takes_a ? entry_a : entry_b;
+
+		if (takes_a && takes_b)
+			taken.count = Max(entry_a.count, entry_b.count);
+		put_entry(out, taken);
+		if (takes_a && (more_a = !crdt_at_end(&a)))
+			entry_a = read_entry(&a);
+		if (takes_b && (more_b = !crdt_at_end(&b)))
+			entry_b = read_entry(&b);
+	}
+	if (more_a)
+		put_entry(out, entry_a);
+	if (more_b)
+		put_entry(out, entry_b);
+	crdt_append_rest(out, more_b ? &b : &a);
+}
+
+/*
+ * Append the vector with one replica's count larger by some amount, which may be
+ * 0.  An error if that is too much for a count.
+ */
+void
+vector_increment(CrdtBuffer *out, CrdtReader body, uint64 id, uint64 by)
+{
+	CrdtReader	before = body,
+				rest = body;
+	VectorEntry entry = {id, 0};
+
+	while (!crdt_at_end(&rest))
+	{
+		VectorEntry next;
+
+		before.end = rest.at;
+		next = read_entry(&rest);
+		if (next.id >= id)
+		{
+			if (next.id == id)
+				entry.count = next.count;
+			else
+				rest.at = before.end;
+			break;
+		}
+		before.end = rest.at;
+	}
+	entry.count = crdt_count_sum(entry.count, by);
+	crdt_reserve(out, crdt_left(&body) + CRDT_ID_SIZE + CRDT_VARINT_SIZE);
+	crdt_put_bytes(out, before.at, crdt_left(&before));
+	if (entry.count > 0)
+		put_entry(out, entry);
+	crdt_put_bytes(out, rest.at, crdt_left(&rest));
+}
+
+void
+vector_to_json(StringInfo out, CrdtReader body, int depth)
+{
+	const char *separator = "";
+
+	appendStringInfoChar(out, '{');
+	while (!crdt_at_end(&body))
+	{
+		VectorEntry entry = read_entry(&body);
+
+		appendStringInfoString(out, separator);
+		crdt_json_append_id(out, entry.id);
+		appendStringInfo(out, ": " UINT64_FORMAT, entry.count);
+		separator = ", ";
+	}
+	appendStringInfoChar(out, '}');
+}
+
+void
+vector_from_json(CrdtBuffer *out, JsonbValue *json, int depth)
+{
+	Vector		vector = vector_parse(json);
+
+	crdt_reserve(out, (Size) vector.n * (CRDT_ID_SIZE + CRDT_VARINT_SIZE));
+	for (int i = 0; i < vector.n; i++)
+		put_entry(out, vector.entries[i]);
+	pfree(vector.entries);
+}
+
+/* --- in memory ----------------------------------------------------------- */
+
+static Vector
+allocate(int n)
+{
+	Vector		vector;
+
+	vector.n = n;
+	vector.entries = palloc(Max(n, 1) * sizeof(VectorEntry));
+	return vector;
+}
+
+/* Read a vector that the number of its entries goes ahead of. */
+Vector
+vector_read(CrdtReader *reader)
+{
+	uint64		n = crdt_read_varint(reader);
+	Vector		vector;
+
+	if (n > crdt_left(reader) / VECTOR_ENTRY_SIZE)
+		crdt_corrupted("it ends too early");
+	vector = allocate((int) n);
+	for (int i = 0; i < vector.n; i++)
+		vector.entries[i] = read_entry(reader);
+	return vector;
+}
+
+/* The same for checks: it must be canonical. */
+Vector
+vector_read_checked(CrdtReader *reader)
+{
+	CrdtReader	checked = *reader;
+
+	check_entries(&checked, crdt_read_minimal_varint(&checked));
+	return vector_read(reader);
+}
+
+/* Write a vector behind the number of its entries. */
+void
+vector_write(CrdtBuffer *out, const Vector *vector)
+{
+	crdt_reserve(out, CRDT_VARINT_SIZE + (Size) vector->n * (CRDT_ID_SIZE + CRDT_VARINT_SIZE));
+	crdt_put_varint(out, vector->n);
+	for (int i = 0; i < vector->n; i++)
+		put_entry(out, vector->entries[i]);
+}
+
+static int
+compare_entries(const void *a, const void *b)
+{
+	uint64		id_a = ((const VectorEntry *) a)->id;
+	uint64		id_b = ((const VectorEntry *) b)->id;
+
+	return (id_a > id_b) - (id_a < id_b);
+}
+
+/* Read {"id": count, ...}. */
+Vector
+vector_parse(JsonbValue *json)
+{
+	CrdtJsonMembers members = crdt_json_object(json);
+	Vector		vector = allocate(JsonContainerSize(json->val.binary.data));
+
+	for (int i = 0; crdt_json_next(&members); i++)
+	{
+		vector.entries[i].id = crdt_json_id(&members.key);
+		vector.entries[i].count = crdt_json_count(&members.value, 1);
+	}
+	qsort(vector.entries, vector.n, sizeof(VectorEntry), compare_entries);
+	for (int i = 1; i < vector.n; i++)
+	{
+		if (vector.entries[i].id == vector.entries[i - 1].id)
+			crdt_json_error("Replica id \"%" INT64_MODIFIER "x\" occurs twice.", vector.entries[i].id);
+	}
+	return vector;
+}
+
+/* Append it as vector_parse() reads it. */
+void
+vector_format(StringInfo out, const Vector *vector)
+{
+	appendStringInfoChar(out, '{');
+	for (int i = 0; i < vector->n; i++)
+	{
+		appendStringInfoString(out, i > 0 ? ", " : "");
+		crdt_json_append_id(out, vector->entries[i].id);
+		appendStringInfo(out, ": " UINT64_FORMAT, vector->entries[i].count);
+	}
+	appendStringInfoChar(out, '}');
+}
+
+/*
+ * vector_join
+ *		The larger count of each replica.
+ *
+ * What stood at place i of a then stands at from_a[i] of the result, the same
+ * for b; the arrays are the caller's.
+ */
+Vector
+vector_join(const Vector *a, const Vector *b, int *from_a, int *from_b)
+{
+	Vector		joined = allocate(a->n + b->n);
+	int			i = 0,
+				j = 0,
+				n = 0;
+
+	for (; i < a->n || j < b->n; n++)
+	{
+		bool		takes_a = j == b->n || (i < a->n && a->entries[i].id <= b->entries[j].id);
+		bool		takes_b = i == a->n || (j < b->n && b->entries[j].id <= a->entries[i].id);
+
+		joined.entries[n] = takes_a ? a->entries[i] : b->entries[j];
+		if (takes_a && takes_b)
+			joined.entries[n].count = Max(a->entries[i].count, b->entries[j].count);
+		if (takes_a)
+			from_a[i++] = n;
+		if (takes_b)
+			from_b[j++] = n;
+	}
+	joined.n = n;
+	return joined;
+}
+
+/* The place of an id, -1 if it isn't there. */
+int
+vector_find(const Vector *vector, uint64 id)
+{
+	VectorEntry key = {id, 0};
+	VectorEntry *found = bsearch(&key, vector->entries, vector->n, sizeof(VectorEntry), compare_entries);
+
+	return found == NULL ? -1 : (int) (found - vector->entries);
+}
+
+/*
+ * vector_count_up
+ *		The vector with one replica's count larger by one: that's a new dot.
+ *
+ * It stands at *own.  What stood at place i of the old vector then stands at
+ * from[i] of the result; the array is the caller's.
+ */
+Vector
+vector_count_up(const Vector *vector, uint64 id, int *from, int *own)
+{
+	int			at = vector_find(vector, id);
+	VectorEntry entry = {id, at < 0 ? 0 : vector->entries[at].count};
+	Vector		mine = {1, &entry};
+
+	entry.count = crdt_count_sum(entry.count, 1);
+	return vector_join(vector, &mine, from, own);
+}

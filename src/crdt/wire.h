@@ -1,0 +1,158 @@
+/*-------------------------------------------------------------------------
+ *
+ * wire.h
+ *	  The bytes of CRDT states: reading and writing.
+ *
+ * Numbers are unsigned LEB128 ("varints": seven bits a byte, the lowest first,
+ * the high bit says that more follow), always in as few bytes as possible.
+ * Replica ids are eight bytes, the highest first, so that the order of bytes is
+ * the order of ids.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CONSISTENCY_WIRE_H
+#define CONSISTENCY_WIRE_H
+
+#include "port/pg_bswap.h"
+
+/* bytes of a replica id, and the most that a varint takes */
+#define CRDT_ID_SIZE 8
+#define CRDT_VARINT_SIZE 10
+
+/* the largest count of one replica, so that counts fit bigint */
+#define CRDT_MAX_COUNT ((uint64) PG_INT64_MAX)
+
+/* What remains to be read: at <= end. */
+typedef struct CrdtReader
+{
+	const uint8 *at;
+	const uint8 *end;
+} CrdtReader;
+
+/* A state that is being made, in the memory context where it was started. */
+typedef struct CrdtBuffer
+{
+	uint8	   *data;
+	Size		used;
+	Size		size;			/* allocated */
+} CrdtBuffer;
+
+extern void crdt_corrupted(const char *what) pg_attribute_noreturn();
+extern void crdt_enlarge(CrdtBuffer *buffer, Size more);
+extern uint64 crdt_read_long_varint(CrdtReader *reader);
+extern uint64 crdt_read_minimal_varint(CrdtReader *reader);
+extern uint64 crdt_count_sum(uint64 count, uint64 by);
+
+static inline Size
+crdt_left(const CrdtReader *reader)
+{
+	return reader->end - reader->at;
+}
+
+static inline bool
+crdt_at_end(const CrdtReader *reader)
+{
+	return reader->at >= reader->end;
+}
+
+static inline uint64
+crdt_read_varint(CrdtReader *reader)
+{
+	if (likely(reader->at < reader->end && *reader->at < 0x80))
+		return *reader->at++;
+	return crdt_read_long_varint(reader);
+}
+
+static inline uint64
+crdt_read_id(CrdtReader *reader)
+{
+	uint64		id;
+
+	if (unlikely(crdt_left(reader) < CRDT_ID_SIZE))
+		crdt_corrupted("it ends too early");
+	memcpy(&id, reader->at, CRDT_ID_SIZE);
+	reader->at += CRDT_ID_SIZE;
+	return pg_ntoh64(id);
+}
+
+/* The next size bytes, as a reader of their own. */
+static inline CrdtReader
+crdt_read_bytes(CrdtReader *reader, uint64 size)
+{
+	CrdtReader	bytes;
+
+	if (unlikely(crdt_left(reader) < size))
+		crdt_corrupted("it ends too early");
+	bytes.at = reader->at;
+	bytes.end = reader->at += size;
+	return bytes;
+}
+
+/* Make room for so many bytes more, for crdt_put_... to go without looking. */
+static inline void
+crdt_reserve(CrdtBuffer *buffer, Size more)
+{
+	if (unlikely(buffer->size - buffer->used < more))
+		crdt_enlarge(buffer, more);
+}
+
+static inline void
+crdt_put_varint(CrdtBuffer *buffer, uint64 value)
+{
+	while (value >= 0x80)
+	{
+		buffer->data[buffer->used++] = (uint8) (value | 0x80);
+		value >>= 7;
+	}
+	buffer->data[buffer->used++] = (uint8) value;
+}
+
+static inline void
+crdt_put_id(CrdtBuffer *buffer, uint64 id)
+{
+	id = pg_hton64(id);
+	memcpy(buffer->data + buffer->used, &id, CRDT_ID_SIZE);
+	buffer->used += CRDT_ID_SIZE;
+}
+
+static inline void
+crdt_put_bytes(CrdtBuffer *buffer, const void *bytes, Size size)
+{
+	if (size > 0)
+		memcpy(buffer->data + buffer->used, bytes, size);
+	buffer->used += size;
+}
+
+/* The same with making room. */
+static inline void
+crdt_append_varint(CrdtBuffer *buffer, uint64 value)
+{
+	crdt_reserve(buffer, CRDT_VARINT_SIZE);
+	crdt_put_varint(buffer, value);
+}
+
+static inline void
+crdt_append_bytes(CrdtBuffer *buffer, const void *bytes, Size size)
+{
+	crdt_reserve(buffer, size);
+	crdt_put_bytes(buffer, bytes, size);
+}
+
+static inline void
+crdt_append_rest(CrdtBuffer *buffer, const CrdtReader *reader)
+{
+	crdt_append_bytes(buffer, reader->at, crdt_left(reader));
+}
+
+/* memcmp order, a prefix before what it is a prefix of */
+static inline int
+crdt_compare_bytes(const CrdtReader *a, const CrdtReader *b)
+{
+	Size		size_a = crdt_left(a);
+	Size		size_b = crdt_left(b);
+	int			result = memcmp(a->at, b->at, Min(size_a, size_b));
+
+	return result != 0 ? result : (size_a > size_b) - (size_a < size_b);
+}
+
+#endif							/* CONSISTENCY_WIRE_H */
