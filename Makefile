@@ -117,6 +117,7 @@ OBJS = \
 	src/crdt/pncounter.o \
 	src/crdt/bcounter.o \
 	src/crdt/lww_register.o \
+	src/crdt/dotted_values.o \
 	src/crdt/mv_register.o \
 	src/crdt/ew_flag.o \
 	src/crdt/dw_flag.o \

@@ -141,7 +141,7 @@ dots_join(CrdtBuffer *out, DotsJoin *join, const DotsVector *a, const DotsVector
 	join->b.n = b->n;
 	join->allocated = NULL;
 	if (a->n > DOTS_FEW || b->n > DOTS_FEW)
-		join->allocated = palloc(((Size) a->n + b->n) * sizeof(DotsOrigin));
+		join->allocated = palloc_extended(((Size) a->n + b->n) * sizeof(DotsOrigin), MCXT_ALLOC_HUGE);
 	origin_a = join->a.origins = join->allocated ? join->allocated : join->few;
 	origin_b = join->b.origins = origin_a + a->n;
 
