@@ -50,7 +50,7 @@ typedef struct DotsEvent
 {
 	Dot			dot;			/* the new one */
 	int			n;				/* replicas afterwards */
-	bool		is_new_replica; /* what was at dot.index and behind has moved up */
+	bool		is_new_replica; /* then what stood there has moved up */
 } DotsEvent;
 
 /* A replica of one side when two vectors are joined. */

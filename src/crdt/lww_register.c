@@ -39,7 +39,7 @@ typedef enum LwwKind
 /* A register, taken apart. */
 typedef struct Lww
 {
-	uint64		stamp;			/* 0: nothing was ever assigned, the rest is unset */
+	uint64		stamp;			/* 0: never assigned, the rest is unset */
 	uint64		replica;
 	LwwKind		kind;
 	CrdtReader	value;			/* of LWW_VALUE, else empty */

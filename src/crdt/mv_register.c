@@ -20,18 +20,18 @@
 #include "crdt/json.h"
 
 /* The values that users see, each once, by ascending bytes. */
-typedef struct Values
+typedef struct DistinctValues
 {
 	int			n;
 	CrdtReader *values;			/* palloc'd */
-} Values;
+} DistinctValues;
 
 static void check(CrdtReader body, int depth);
 static void merge(CrdtBuffer *out, CrdtReader a, CrdtReader b);
 static void write_json(StringInfo out, CrdtReader body, int depth);
 static void read_json(CrdtBuffer *out, JsonbValue *json, int depth);
 static void value_to_json(StringInfo out, CrdtReader body, int depth);
-static Values values_of(CrdtReader body);
+static DistinctValues values_of(CrdtReader body);
 static int	compare_values(const void *a, const void *b);
 static struct varlena *assign(CrdtReader body, Jsonb *value);
 
@@ -78,7 +78,7 @@ read_json(CrdtBuffer *out, JsonbValue *json, int depth)
 static void
 value_to_json(StringInfo out, CrdtReader body, int depth)
 {
-	Values		values = values_of(body);
+	DistinctValues values = values_of(body);
 
 	appendStringInfoChar(out, '[');
 	for (int i = 0; i < values.n; i++)
@@ -90,11 +90,11 @@ value_to_json(StringInfo out, CrdtReader body, int depth)
 	pfree(values.values);
 }
 
-static Values
+static DistinctValues
 values_of(CrdtReader body)
 {
 	DottedCursor cursor = dotted_open(body, DOTTED_JSON);
-	Values		result = {0};
+	DistinctValues result = {0};
 	int			n = 0;
 
 	/* no more than replicas, if the state is sound */
@@ -169,7 +169,7 @@ mv_register_cardinality(PG_FUNCTION_ARGS)
 Datum
 mv_register_elements(PG_FUNCTION_ARGS)
 {
-	Values		values = values_of(CRDT_GETARG(0, CRDT_MV_REGISTER).body);
+	DistinctValues values = values_of(CRDT_GETARG(0, CRDT_MV_REGISTER).body);
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
