@@ -110,6 +110,7 @@ OBJS = \
 	src/crdt/replica_id.o \
 	src/crdt/clock.o \
 	src/crdt/vector.o \
+	src/crdt/dots.o \
 	src/crdt/vclock.o \
 	src/crdt/counter.o \
 	src/crdt/gcounter.o \
