@@ -25,8 +25,19 @@
 #include "crdt/replica_id.h"
 #include "crdt/set.h"
 
+/* A merge that is under way. */
+typedef struct OrsetMerge
+{
+	DotsJoin	join;
+	SetPair		pair;
+	SetWriter	writer;
+} OrsetMerge;
+
 static void check_body(CrdtReader body, int depth);
 static void merge_bodies(CrdtBuffer *out, CrdtReader a, CrdtReader b);
+static const DotsOrigin *one_origin(const DotsSide *side, const CrdtReader *dots);
+static bool append_simple(OrsetMerge *merge);
+static void append_merged(OrsetMerge *merge);
 static void reset(CrdtBuffer *out, CrdtReader body);
 static void format(StringInfo out, CrdtReader body, int depth);
 static void format_dots(StringInfo out, CrdtReader dots, const Vector *clock);
@@ -63,31 +74,86 @@ check_body(CrdtReader body, int depth)
 
 /* --- merging ------------------------------------------------------------- */
 
-/* Append all elements of which a dot is left. */
+/* The replica of a list of one dot, if its place takes one byte; or NULL. */
+static inline const DotsOrigin *
+one_origin(const DotsSide *side, const CrdtReader *dots)
+{
+	/* set_next() has seen that there are as many bytes */
+	if (dots->at[0] != 1 || dots->at[1] >= Min(side->n, 0x80))
+		return NULL;
+	return &side->origins[dots->at[1]];
+}
+
+/*
+ * append_simple
+ *		Append the current element, if that is simple; tell whether it was.
+ *
+ * Most elements have one dot, and keep it: one that both sides have, or that the
+ * other one hasn't seen.  Then the element is copied as it stands, but for the
+ * place of the replica, which may be another one in the joined vector.
+ */
+static inline bool
+append_simple(OrsetMerge *merge)
+{
+	const SetPair *pair = &merge->pair;
+	const SetElement *element = set_pair_element(pair);
+	const DotsOrigin *origin = one_origin(pair->sides & SET_A ? &merge->join.a : &merge->join.b,
+										  &element->trailer);
+	CrdtReader	counter = {element->trailer.at + 2, element->trailer.end};
+	CrdtBuffer *out = merge->writer.out;
+
+	if (origin == NULL || origin->place >= 0x80)
+		return false;
+	if (pair->sides == SET_BOTH)
+	{
+		const CrdtReader *dots_b = &pair->b.element.trailer;
+		CrdtReader	counter_b = {dots_b->at + 2, dots_b->end};
+		const DotsOrigin *origin_b = one_origin(&merge->join.b, dots_b);
+
+		if (origin_b == NULL || origin_b->place != origin->place ||
+			crdt_compare_bytes(&counter, &counter_b) != 0)
+			return false;
+	}
+	else if (crdt_read_varint(&counter) <= origin->seen)
+		return false;
+
+	set_append_element(&merge->writer, element);
+	out->data[out->used - crdt_left(&element->trailer) + 1] = (uint8) origin->place;
+	return true;
+}
+
+/* Append the current element, if any of its dots stays. */
+static void
+append_merged(OrsetMerge *merge)
+{
+	SetPair    *pair = &merge->pair;
+	CrdtReader	dots_a = pair->a.element.trailer;
+	CrdtReader	dots_b = pair->b.element.trailer;
+
+	set_append_payload(&merge->writer, &set_pair_element(pair)->payload);
+	if (dots_merge_lists(merge->writer.out, &merge->join, pair->sides & SET_A ? &dots_a : NULL,
+						 pair->sides & SET_B ? &dots_b : NULL) == 0)
+		set_take_back(&merge->writer);
+}
+
+/* Append all elements of which a dot stays. */
 static void
 merge_bodies(CrdtBuffer *out, CrdtReader a, CrdtReader b)
 {
 	DotsVector	vector_a = dots_read_vector(&a);
 	DotsVector	vector_b = dots_read_vector(&b);
-	DotsJoin	join;
-	SetPair		pair;
-	SetWriter	writer;
+	OrsetMerge	merge;
 
-	dots_join(out, &join, &vector_a, &vector_b);
-	set_pair_open(&pair, a, b, CRDT_ORSET);
-	set_begin(&writer, out, pair.a.left + pair.b.left, crdt_left(&a) + crdt_left(&b));
-	while (set_pair_next(&pair) != 0)
+	dots_join(out, &merge.join, &vector_a, &vector_b);
+	set_pair_open(&merge.pair, a, b, CRDT_ORSET);
+	set_begin(&merge.writer, out, merge.pair.a.left + merge.pair.b.left, crdt_left(&a) + crdt_left(&b));
+	while (set_pair_next(&merge.pair) != 0)
 	{
-		CrdtReader	dots_a = pair.a.element.trailer;
-		CrdtReader	dots_b = pair.b.element.trailer;
-
-		set_append_payload(&writer, &set_pair_element(&pair)->payload);
-		if (dots_merge_lists(out, &join, pair.sides & SET_A ? &dots_a : NULL,
-							 pair.sides & SET_B ? &dots_b : NULL) == 0)
-			set_take_back(&writer);
+		if (!append_simple(&merge))
+			append_merged(&merge);
 	}
-	set_end(&writer);
-	dots_join_end(&join);
+	set_end(&merge.writer);
+	dots_join_end(&merge.join);
 }
 
 /* Append the vector, without any elements. */

@@ -80,8 +80,8 @@ set_skip_trailer(CrdtReader *reader, CrdtType type)
 	{
 		for (uint64 n = crdt_read_varint(reader); n > 0; n--)
 		{
-			(void) crdt_read_varint(reader);
-			(void) crdt_read_varint(reader);
+			crdt_skip_varint(reader);
+			crdt_skip_varint(reader);
 		}
 	}
 	else if (type == CRDT_TWOPSET)
