@@ -121,6 +121,9 @@ OBJS = \
 	src/crdt/mv_register.o \
 	src/crdt/ew_flag.o \
 	src/crdt/dw_flag.o \
+	src/crdt/set.o \
+	src/crdt/set_functions.o \
+	src/crdt/set_index.o \
 	src/crdt/gset.o \
 	src/crdt/twopset.o \
 	src/crdt/orset.o \
@@ -130,11 +133,14 @@ OBJS = \
 stages = core session requirement node exec remote stats crdt
 SQL_PARTS = $(foreach stage,$(filter-out crdt,$(stages)),$(sort $(wildcard src/$(stage)/*.sql))) $(crdt_sql)
 
-# Column types declare what they all have by one template, then what is their own.
+# Column types declare what they all have by one template, sets by another one, then
+# what is their own.
 crdt_types = gcounter pncounter bcounter lww_register mv_register gset twopset orset \
 	ew_flag dw_flag ormap vclock
+crdt_sets = gset twopset orset
 crdt_sql = src/crdt/merge_aggregate.sql $(crdt_types:%=src/crdt/%.type.sql) \
-	$(sort $(filter-out src/crdt/merge_aggregate.sql %.type.sql,$(wildcard src/crdt/*.sql)))
+	$(crdt_sets:%=src/crdt/%.set.sql) \
+	$(sort $(filter-out src/crdt/merge_aggregate.sql %.type.sql %.set.sql,$(wildcard src/crdt/*.sql)))
 
 # Written in the control file and nowhere else.
 version := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" consistency.control)
@@ -155,7 +161,7 @@ REGRESS = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
 ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=$(srcdir)/test
 
-EXTRA_CLEAN = consistency--$(version).sql.tmp $(wildcard src/crdt/*.type.sql) log/ output_iso/ tmp_check/ tmp_check_iso/
+EXTRA_CLEAN = consistency--$(version).sql.tmp $(wildcard src/crdt/*.type.sql src/crdt/*.set.sql) log/ output_iso/ tmp_check/ tmp_check_iso/
 
 ifneq ($(wildcard $(PGXS)),)
 
@@ -173,6 +179,10 @@ include $(PGXS)
 $(OBJS) $(OBJS:.o=.bc): $(headers) consistency.control Makefile
 
 src/crdt/%.type.sql: src/crdt/type.sql.in
+	sed 's/@type@/$*/g' $< >$@.tmp
+	mv $@.tmp $@
+
+src/crdt/%.set.sql: src/crdt/set.sql.in
 	sed 's/@type@/$*/g' $< >$@.tmp
 	mv $@.tmp $@
 

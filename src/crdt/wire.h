@@ -63,6 +63,17 @@ crdt_read_varint(CrdtReader *reader)
 	return crdt_read_long_varint(reader);
 }
 
+/* Go past a varint, whatever it is. */
+static inline void
+crdt_skip_varint(CrdtReader *reader)
+{
+	do
+	{
+		if (unlikely(reader->at >= reader->end))
+			crdt_corrupted("it ends too early");
+	} while (*reader->at++ >= 0x80);
+}
+
 static inline uint64
 crdt_read_id(CrdtReader *reader)
 {
