@@ -127,6 +127,9 @@ OBJS = \
 	src/crdt/gset.o \
 	src/crdt/twopset.o \
 	src/crdt/orset.o \
+	src/crdt/map.o \
+	src/crdt/map_json.o \
+	src/crdt/map_functions.o \
 	src/crdt/ormap.o
 
 # What the modules declare to SQL, in the same order; joined to one script.
