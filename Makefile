@@ -115,6 +115,7 @@ OBJS = \
 	src/crdt/counter.o \
 	src/crdt/gcounter.o \
 	src/crdt/pncounter.o \
+	src/crdt/rights.o \
 	src/crdt/bcounter.o \
 	src/crdt/lww_register.o \
 	src/crdt/dotted_values.o \

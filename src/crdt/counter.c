@@ -63,12 +63,18 @@ counter_int64(const CounterValue *value)
 	return DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(counter_numeric(value))));
 }
 
+/* The value in decimal digits. */
+char *
+counter_text(const CounterValue *value)
+{
+	return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(counter_numeric(value))));
+}
+
 /* Append the value. */
 void
 counter_to_json(StringInfo out, const CounterValue *value)
 {
-	appendStringInfoString(out, DatumGetCString(DirectFunctionCall1(numeric_out,
-																	NumericGetDatum(counter_numeric(value)))));
+	appendStringInfoString(out, counter_text(value));
 }
 
 /* How much is to be counted up or down: an error if that is less than nothing. */
