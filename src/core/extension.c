@@ -17,6 +17,7 @@
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 #include "core/extension.h"
@@ -59,6 +60,20 @@ bool
 extension_owns_schema(Oid namespace)
 {
 	return namespace == get_namespace_oid(EXTENSION_SCHEMA_NAME, true);
+}
+
+/* A relation in that schema; an error if it isn't there. */
+Oid
+extension_relation(const char *name)
+{
+	Oid			relation = get_relname_relid(name, get_namespace_oid(EXTENSION_SCHEMA_NAME, false));
+
+	if (!OidIsValid(relation))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"%s.%s\" does not exist", EXTENSION_SCHEMA_NAME, name),
+				 errhint("It belongs to the extension: update that, or create it anew.")));
+	return relation;
 }
 
 static void

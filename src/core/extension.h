@@ -13,6 +13,7 @@
 
 extern bool extension_lookup(void);
 extern bool extension_owns_schema(Oid namespace);
+extern Oid	extension_relation(const char *name);
 
 /* do not use outside: what is known, and whether it still holds */
 extern bool extension_known;

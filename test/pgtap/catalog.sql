@@ -7,7 +7,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(46);
+SELECT plan(70);
 
 -- all members, as pg_describe_object names them
 CREATE TEMP VIEW member AS
@@ -17,8 +17,36 @@ CREATE TEMP VIEW member AS
        AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'consistency')
        AND deptype = 'e';
 
+-- What an administrator calls is listed, one by one.  Column types that merge,
+-- in the extension's own schema, and what belongs to them go by rules, below.
+CREATE TEMP VIEW crdt AS
+    SELECT t.oid, t.typname::text AS name, t.typnamespace AS schema
+      FROM pg_type t JOIN member m ON m.objid = t.oid AND m.classid = 'pg_type'::regclass
+      JOIN pg_extension e ON e.extnamespace = t.typnamespace
+     WHERE e.extname = 'consistency' AND t.typtype = 'b' AND t.typelem = 0;
+
+-- their functions; family: what rule each follows
+CREATE TEMP VIEW crdt_function AS
+    SELECT p.*, p.oid::regprocedure AS what,
+           CASE WHEN p.prokind = 'a' THEN 'aggregate'
+                WHEN 'internal'::regtype = ANY (p.proargtypes::oid[]) OR p.prorettype = 'internal'::regtype
+                    THEN 'support'
+                WHEN p.proname IN ('increment', 'decrement', 'transfer', 'assign', 'enable', 'add', 'put')
+                     OR p.proname IN (SELECT name FROM crdt)
+                    THEN 'mutator'
+                ELSE 'function' END AS family
+      FROM pg_proc p JOIN member m ON m.objid = p.oid AND m.classid = 'pg_proc'::regclass
+     WHERE p.pronamespace <> 'consistency'::regnamespace;
+
+-- Descriptions of objects name those schemas that aren't in the path.
+CREATE TEMP VIEW listed AS
+    SELECT what FROM member
+     WHERE classid NOT IN ('pg_type'::regclass, 'pg_operator'::regclass, 'pg_opclass'::regclass,
+                           'pg_opfamily'::regclass, 'pg_cast'::regclass)
+       AND NOT (classid = 'pg_proc'::regclass AND objid IN (SELECT oid FROM crdt_function));
+
 SELECT bag_eq(
-    $$ SELECT what FROM member WHERE classid <> 'pg_type'::regclass $$,
+    $$ SELECT what FROM listed $$,
     $$ VALUES ('schema consistency'),
               ('foreign-data wrapper consistency'),
               ('function consistency.fdw_validator(text[],oid)'),
@@ -38,20 +66,29 @@ SELECT bag_eq(
               ('function consistency.nodes()'),
               ('function consistency.node_facts()'),
               ('function consistency."check"()'),
-              ('view consistency.nodes') $$,
+              ('view consistency.nodes'),
+              ('table consistency.replica_ids'),
+              ('function consistency.replica_id()'),
+              ('function consistency.draw_replica_id()'),
+              ('function consistency.skip_change()'),
+              ('sequence consistency.clock_mark'),
+              ('function consistency.clock_next(bigint)'),
+              ('function consistency.clock_time(bigint)'),
+              ('function consistency.clock()'),
+              ('view consistency.clock') $$,
     'the extension has these members');
 
 -- every member says what it is for
 SELECT is_empty(
     $$ SELECT what FROM member
         WHERE coalesce(obj_description(objid, classid::regclass::name), '') = ''
-          AND classid <> 'pg_type'::regclass $$,
+          AND NOT (classid = 'pg_type'::regclass AND objid NOT IN (SELECT oid FROM crdt)) $$,
     'every member has a comment');
 SELECT is_empty(
     $$ SELECT attname FROM pg_attribute
-        WHERE attrelid IN (SELECT objid FROM member WHERE what LIKE 'view %') AND attnum > 0
+        WHERE attrelid IN (SELECT objid FROM member WHERE what ~ '^(view|table) ') AND attnum > 0
           AND coalesce(col_description(attrelid, attnum), '') = '' $$,
-    'every column of a view has a comment');
+    'every column of a view or table has a comment');
 SELECT isnt(obj_description(oid, 'pg_extension'), NULL, 'the extension has a comment')
   FROM pg_extension WHERE extname = 'consistency';
 SELECT ok(extrelocatable = false OR extnamespace = 'public'::regnamespace OR extnamespace <> 0,
@@ -76,6 +113,18 @@ SELECT columns_are('consistency', 'policies',
 SELECT has_view('consistency', 'stat_violations', 'consistency.stat_violations is there');
 SELECT columns_are('consistency', 'stat_violations', ARRAY['kind', 'count', 'last'],
     'columns of consistency.stat_violations');
+
+SELECT columns_are('consistency', 'clock',
+    ARRAY['stamp', 'time', 'physical', 'ahead', 'mark', 'far_stamps', 'last_far_stamp'],
+    'columns of consistency.clock');
+SELECT columns_are('consistency', 'replica_ids',
+    ARRAY['id', 'system_identifier', 'timeline', 'database', 'place', 'ordinal', 'drawn_at'],
+    'columns of consistency.replica_ids');
+SELECT is(tgenabled, 'R', 'others'' replica ids are dropped when they are replicated')
+  FROM pg_trigger WHERE tgrelid = 'consistency.replica_ids'::regclass AND NOT tgisinternal;
+SELECT ok(NOT 'consistency.replica_ids'::regclass = ANY (extconfig)
+          AND NOT 'consistency.clock_mark'::regclass = ANY (extconfig), 'neither replica ids nor the clock are dumped')
+  FROM (SELECT coalesce(extconfig, '{}') AS extconfig FROM pg_extension WHERE extname = 'consistency') e;
 
 -- functions
 SELECT has_function('consistency', 'token', ARRAY[]::text[]);
@@ -127,12 +176,13 @@ SELECT isnt_definer('consistency', 'node_facts', ARRAY[]::text[]);
 -- what holds of all of them
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN member m ON m.objid = p.oid
-        WHERE m.classid = 'pg_proc'::regclass AND p.proparallel = 's'
-          AND p.proname <> 'fdw_validator' $$,
+        WHERE m.classid = 'pg_proc'::regclass AND p.pronamespace = 'consistency'::regnamespace
+          AND p.proparallel = 's' AND p.proname NOT IN ('fdw_validator', 'clock_time') $$,
     'no function that depends on the session claims to be parallel safe');
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN member m ON m.objid = p.oid
-        WHERE m.classid = 'pg_proc'::regclass AND p.provolatile = 'i' $$,
+        WHERE m.classid = 'pg_proc'::regclass AND p.pronamespace = 'consistency'::regnamespace
+          AND p.provolatile = 'i' AND p.proname <> 'clock_time' $$,
     'no function claims to be immutable');
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN member m ON m.objid = p.oid
@@ -147,7 +197,7 @@ SELECT is_empty(
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN member m ON m.objid = p.oid
         WHERE m.classid = 'pg_proc'::regclass
-          AND p.prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c')
+          AND p.prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c') AND p.prokind <> 'a'
           AND p.proname NOT IN ('node_status', 'node_facts') $$,
     'no function in another language');
 
@@ -157,7 +207,121 @@ SELECT is(fdwhandler::oid, 0::oid, 'the wrapper has no handler: nodes have no fo
 SELECT isnt(fdwvalidator::oid, 0::oid, 'the wrapper validates its options')
   FROM pg_foreign_data_wrapper WHERE fdwname = 'consistency';
 
+-- column types that merge: which there are
+SELECT set_eq('SELECT name FROM crdt',
+    ARRAY['gcounter', 'pncounter', 'bcounter', 'lww_register', 'mv_register', 'gset', 'twopset', 'orset',
+          'ew_flag', 'dw_flag', 'ormap', 'vclock'],
+    'types that merge');
+
+-- what each of them has
+SELECT is_empty(
+    $$ SELECT c.name, t.typinput, t.typoutput, t.typreceive, t.typsend FROM crdt c JOIN pg_type t USING (oid)
+        WHERE (t.typinput::oid, t.typoutput::oid, t.typreceive::oid, t.typsend::oid) IS DISTINCT FROM
+              (to_regproc(format('%s.%s_in', c.schema::regnamespace, c.name))::oid,
+               to_regproc(format('%s.%s_out', c.schema::regnamespace, c.name))::oid,
+               to_regproc(format('%s.%s_recv', c.schema::regnamespace, c.name))::oid,
+               to_regproc(format('%s.%s_send', c.schema::regnamespace, c.name))::oid) $$,
+    'each type has a text and a binary form of its own');
+SELECT is_empty(
+    $$ SELECT c.name FROM crdt c JOIN pg_type t USING (oid)
+        WHERE (t.typlen, t.typalign, t.typstorage, t.typcategory, t.typispreferred)
+              <> (-1, 'i', 'x', 'U', false) $$,
+    'each type is of variable length, and may be compressed and moved out of line');
+SELECT is_empty(
+    $$ SELECT c.name, o.operator FROM crdt c, unnest(ARRAY['||', '<@', '@>', '=', '<>']) AS o(operator)
+        WHERE to_regoperator(format('%s.%s(%s,%s)', c.schema::regnamespace, o.operator, c.oid::regtype,
+                                    c.oid::regtype)) IS NULL $$,
+    'each type has || <@ @> = <>');
+SELECT is_empty(
+    $$ SELECT o.oid::regoperator FROM pg_operator o JOIN crdt c ON c.oid = o.oprleft AND c.oid = o.oprright
+        WHERE o.oprcom = 0
+           OR o.oprresult <> CASE o.oprname WHEN '||' THEN c.oid ELSE 'boolean'::regtype END
+           OR (o.oprname IN ('=', '<>')) <> (o.oprnegate <> 0)
+           OR (o.oprname = '=') <> o.oprcanhash
+           OR o.oprcanmerge $$,
+    '... with commutators, negators and results');
+SELECT is_empty(
+    $$ SELECT c.name FROM crdt c
+        WHERE NOT EXISTS (SELECT FROM pg_opclass k JOIN pg_am a ON a.oid = k.opcmethod
+                           WHERE k.opcintype = c.oid AND a.amname = 'hash' AND k.opcdefault
+                             AND (SELECT count(*) FROM pg_amproc f WHERE f.amprocfamily = k.opcfamily) = 2) $$,
+    'each type can be hashed');
+SELECT is_empty(
+    $$ SELECT c.name FROM crdt c
+        WHERE NOT EXISTS (SELECT FROM crdt_function p JOIN pg_aggregate a ON a.aggfnoid = p.oid
+                           WHERE p.proname = 'merge' AND p.prorettype = c.oid
+                             AND p.proargtypes[0] = c.oid AND p.pronargs = 1
+                             AND a.aggcombinefn <> 0 AND a.aggserialfn <> 0 AND a.aggdeserialfn <> 0) $$,
+    'each type has an aggregate merge() that can be run in parallel');
+SELECT is_empty(
+    $$ SELECT c.name FROM crdt c
+        WHERE NOT EXISTS (SELECT FROM pg_cast k WHERE k.castsource = c.oid AND k.casttarget = 'jsonb'::regtype
+                             AND k.castfunc = to_regprocedure(format('%s.jsonb(%s)', c.schema::regnamespace,
+                                                                     c.oid::regtype))) $$,
+    'each type can be cast to jsonb');
+
+-- what holds of their functions
+SELECT is_empty(
+    $$ SELECT what FROM crdt_function
+        WHERE family IN ('mutator') AND (provolatile, proparallel) <> ('v', 'u') $$,
+    'what changes a value as this replica is volatile, and parallel unsafe');
+SELECT is_empty(
+    $$ SELECT what FROM crdt_function
+        WHERE (provolatile, proparallel) NOT IN (('i', 's'), ('v', 'u')) $$,
+    'everything else is immutable and parallel safe, or as these');
+SELECT is_empty(
+    $$ SELECT what FROM crdt_function
+        WHERE provolatile <> 'i'
+          AND (family IN ('aggregate', 'support') OR prorettype NOT IN (SELECT oid FROM crdt)) $$,
+    'only what returns a state changes it');
+SELECT is_empty(
+    $$ SELECT what FROM crdt_function
+        WHERE NOT proisstrict AND family IN ('mutator', 'function')
+          AND NOT 'anyelement'::regtype = ANY (proargtypes::oid[]) $$,
+    'nothing is made of nulls, but where a null stands for its type');
+SELECT is_empty(
+    $$ SELECT what FROM crdt_function
+        WHERE prosecdef OR proleakproof OR proconfig IS NOT NULL
+           OR prolang <> (SELECT oid FROM pg_language
+                           WHERE lanname = CASE family WHEN 'aggregate' THEN 'internal' ELSE 'c' END) $$,
+    'all are written in C, with the caller''s rights');
+SELECT is_empty(
+    $$ SELECT what FROM crdt_function
+        WHERE proname = 'count' OR pronamespace <> (SELECT extnamespace FROM pg_extension
+                                                     WHERE extname = 'consistency') $$,
+    'none hides the aggregate count(), and all are where the types are');
+SELECT is_empty(
+    $$ SELECT what FROM crdt_function
+        WHERE family IN ('mutator', 'function') AND proname NOT LIKE '%\_in'
+          AND NOT EXISTS (SELECT FROM crdt WHERE oid = prorettype OR oid = ANY (proargtypes::oid[]))
+          AND NOT proname LIKE 'crdt\_%' AND NOT proname LIKE 'gin\_crdt%' $$,
+    'all have to do with one of the types');
+SELECT is_empty(
+    $$ SELECT m.what FROM member m JOIN pg_cast k ON k.oid = m.objid AND m.classid = 'pg_cast'::regclass
+        WHERE k.castsource NOT IN (SELECT oid FROM crdt) AND k.castcontext <> 'e' $$,
+    'no value turns into a state unless it is asked to');
+SELECT is_empty(
+    $$ SELECT m.what FROM member m JOIN pg_cast k ON k.oid = m.objid AND m.classid = 'pg_cast'::regclass
+        WHERE k.castcontext = 'i' $$,
+    'no cast is implicit');
+SELECT is_empty(
+    $$ SELECT o.oid::regoperator FROM pg_operator o JOIN member m
+           ON m.objid = o.oid AND m.classid = 'pg_operator'::regclass
+        WHERE o.oprcode = 0 OR NOT EXISTS (SELECT FROM crdt WHERE oid IN (o.oprleft, o.oprright)) $$,
+    'all operators are those of the types');
+
+-- the functions of ids and clock
+SELECT is(provolatile::text || proparallel::text, 'is', 'clock_time() depends on nothing else')
+  FROM pg_proc WHERE oid = 'consistency.clock_time'::regproc;
+SELECT is_empty(
+    $$ SELECT oid::regprocedure FROM pg_proc
+        WHERE pronamespace = 'consistency'::regnamespace
+          AND proname IN ('replica_id', 'draw_replica_id', 'clock_next')
+          AND (provolatile, proparallel) <> ('v', 'u') $$,
+    'what may write is parallel unsafe');
+
 -- gone without a trace
+DROP VIEW listed, crdt_function;
 DROP EXTENSION consistency;
 SELECT hasnt_schema('consistency', 'DROP EXTENSION takes the schema along');
 

@@ -5,7 +5,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(43);
+SELECT plan(58);
 
 CREATE ROLE tap_nobody;
 CREATE ROLE tap_watcher IN ROLE pg_monitor;
@@ -30,7 +30,8 @@ SELECT bag_eq(
           AND has_function_privilege('tap_nobody', p.oid, 'EXECUTE') $$,
     $$ VALUES ('token'), ('last_read'), ('wait_for'), ('node_status'),
               ('set_policy'), ('drop_policy'), ('policy_fields'),
-              ('transaction_status'), ('transaction_ticket') $$,
+              ('transaction_status'), ('transaction_ticket'),
+              ('replica_id'), ('clock_next'), ('clock_time') $$,
     'functions of PUBLIC');
 SELECT is_empty(
     $$ SELECT c.oid::regclass FROM pg_class c
@@ -58,6 +59,25 @@ SELECT is_empty(
           AND has_table_privilege('tap_watcher', c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE') $$,
     'watchers change nothing');
 
+-- column types that merge: all that belongs to them is everybody's
+SELECT is_empty(
+    $$ SELECT p.oid::regprocedure FROM pg_proc p
+         JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
+         JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'consistency'
+        WHERE p.pronamespace = e.extnamespace AND NOT has_function_privilege('tap_nobody', p.oid, 'EXECUTE') $$,
+    'functions of the types are PUBLIC''s');
+SELECT is_empty(
+    $$ SELECT t.oid::regtype FROM pg_type t
+         JOIN pg_depend d ON d.objid = t.oid AND d.classid = 'pg_type'::regclass AND d.deptype = 'e'
+         JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'consistency'
+        WHERE t.typnamespace = e.extnamespace AND NOT has_type_privilege('tap_nobody', t.oid, 'USAGE') $$,
+    'the types are PUBLIC''s');
+SELECT function_privs_are('consistency', 'draw_replica_id', ARRAY[]::text[], 'tap_nobody', ARRAY[]::text[]);
+SELECT function_privs_are('consistency', 'draw_replica_id', ARRAY[]::text[], 'tap_watcher', ARRAY[]::text[]);
+SELECT table_privs_are('consistency', 'replica_ids', 'tap_watcher', ARRAY['SELECT']);
+SELECT table_privs_are('consistency', 'clock', 'tap_watcher', ARRAY['SELECT']);
+SELECT sequence_privs_are('consistency', 'clock_mark', 'tap_watcher', ARRAY[]::text[]);
+
 -- the wrapper: who may declare nodes is granted
 SELECT fdw_privs_are('consistency', 'tap_nobody', ARRAY[]::text[]);
 SELECT fdw_privs_are('consistency', 'tap_admin', ARRAY['USAGE']);
@@ -81,6 +101,13 @@ SELECT lives_ok('CREATE TABLE public.tap_mine (i int)', 'anyone: a table');
 SELECT lives_ok($$SELECT consistency.set_policy('public.tap_mine', 'causal')$$, 'the owner: a policy');
 SELECT throws_ok('SELECT * FROM consistency.stat_violations', '42501', NULL, 'nobody: violations');
 SELECT throws_ok('SELECT consistency.stat_reset()', '42501', NULL, 'nobody: stat_reset()');
+SELECT lives_ok('SELECT consistency.replica_id()', 'anyone: an id is drawn, though the table is closed');
+SELECT lives_ok('SELECT consistency.clock_next()', 'anyone: a stamp, though the mark is closed');
+SELECT lives_ok($$SET LOCAL consistency.replica_id = 'a'$$, 'anyone: another replica''s id');
+SELECT throws_ok('SELECT consistency.draw_replica_id()', '42501', NULL, 'nobody: draw_replica_id()');
+SELECT throws_ok('SELECT * FROM consistency.replica_ids', '42501', NULL, 'nobody: all replica ids');
+SELECT throws_ok($$SELECT setval('consistency.clock_mark', 1)$$, '42501', NULL, 'nobody: setting the clock');
+SELECT throws_ok('SELECT * FROM consistency.clock', '42501', NULL, 'nobody: the clock');
 RESET ROLE;
 SET ROLE tap_admin;
 SELECT throws_ok($$SELECT consistency.set_policy('public.tap_mine', 'weak')$$, '42501', NULL,
@@ -92,6 +119,7 @@ SET ROLE tap_watcher;
 SELECT lives_ok('SELECT * FROM consistency.nodes', 'watcher: nodes');
 SELECT lives_ok('SELECT * FROM consistency.check()', 'watcher: check()');
 SELECT lives_ok('SELECT * FROM consistency.stat_violations', 'watcher: violations');
+SELECT lives_ok('SELECT * FROM consistency.clock', 'watcher: the clock');
 RESET ROLE;
 SET ROLE tap_admin;
 SELECT lives_ok(
