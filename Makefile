@@ -123,6 +123,7 @@ OBJS = \
 	src/crdt/ew_flag.o \
 	src/crdt/dw_flag.o \
 	src/crdt/set.o \
+	src/crdt/set_expanded.o \
 	src/crdt/set_functions.o \
 	src/crdt/set_index.o \
 	src/crdt/gset.o \

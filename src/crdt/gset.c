@@ -14,6 +14,7 @@
 #include "crdt/crdt.h"
 #include "crdt/json.h"
 #include "crdt/set.h"
+#include "crdt/set_expanded.h"
 
 static void check_body(CrdtReader body, int depth);
 static void merge_bodies(CrdtBuffer *out, CrdtReader a, CrdtReader b);
@@ -98,10 +99,14 @@ gset_new(PG_FUNCTION_ARGS)
 Datum
 gset_add(PG_FUNCTION_ARGS)
 {
-	CrdtState	set = CRDT_GETARG(0, CRDT_GSET);
 	SetItem		item = {.payload = crdt_element_from_jsonb(PG_GETARG_JSONB_P(1)),.present = true};
+	CrdtState	set;
 	CrdtBuffer	out;
+	Datum		expanded;
 
+	if (set_expanded_change(PG_GETARG_DATUM(0), CRDT_GSET, item.payload, true, &expanded))
+		return expanded;
+	set = CRDT_GETARG(0, CRDT_GSET);
 	crdt_start(&out, CRDT_GSET);
 	set_apply(&out, set_open(&set), &item, 1);
 	PG_RETURN_POINTER(crdt_finish_mutation(&out));

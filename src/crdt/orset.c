@@ -24,6 +24,7 @@
 #include "crdt/json.h"
 #include "crdt/replica_id.h"
 #include "crdt/set.h"
+#include "crdt/set_expanded.h"
 
 /* A merge that is under way. */
 typedef struct OrsetMerge
@@ -375,12 +376,17 @@ orset_new(PG_FUNCTION_ARGS)
 Datum
 orset_add(PG_FUNCTION_ARGS)
 {
-	CrdtState	set = CRDT_GETARG(0, CRDT_ORSET);
-	DotsVector	vector = dots_read_vector(&set.body);
 	SetItem		item = {.payload = crdt_element_from_jsonb(PG_GETARG_JSONB_P(1)),.present = true};
+	CrdtState	set;
+	DotsVector	vector;
 	DotsEvent	event;
 	CrdtBuffer	out;
+	Datum		expanded;
 
+	if (set_expanded_change(PG_GETARG_DATUM(0), CRDT_ORSET, item.payload, true, &expanded))
+		return expanded;
+	set = CRDT_GETARG(0, CRDT_ORSET);
+	vector = dots_read_vector(&set.body);
 	crdt_start(&out, CRDT_ORSET);
 	event = dots_add_event(&out, &vector, replica_id_own());
 	if (event.is_new_replica && event.dot.index < vector.n)
@@ -394,11 +400,16 @@ orset_add(PG_FUNCTION_ARGS)
 Datum
 orset_remove(PG_FUNCTION_ARGS)
 {
-	CrdtState	set = CRDT_GETARG(0, CRDT_ORSET);
-	DotsVector	vector = dots_read_vector(&set.body);
 	SetItem		item = {.payload = crdt_element_from_jsonb(PG_GETARG_JSONB_P(1)),.present = false};
+	CrdtState	set;
+	DotsVector	vector;
 	CrdtBuffer	out;
+	Datum		expanded;
 
+	if (set_expanded_change(PG_GETARG_DATUM(0), CRDT_ORSET, item.payload, false, &expanded))
+		return expanded;
+	set = CRDT_GETARG(0, CRDT_ORSET);
+	vector = dots_read_vector(&set.body);
 	crdt_start(&out, CRDT_ORSET);
 	dots_append_vector(&out, &vector);
 	set_apply(&out, set_open_elements(set.body, CRDT_ORSET), &item, 1);

@@ -12,6 +12,7 @@
 
 #include "crdt/json.h"
 #include "crdt/set.h"
+#include "crdt/set_expanded.h"
 
 static SetList sorted_list(ArrayType *array);
 
@@ -36,10 +37,14 @@ sorted_list(ArrayType *array)
 Datum
 set_is_member(PG_FUNCTION_ARGS)
 {
-	CrdtState	set = set_state(PG_GETARG_VARLENA_PP(0), CRDT_ANY);
 	CrdtReader	payload = crdt_element_from_jsonb(PG_GETARG_JSONB_P(1));
+	CrdtState	set;
 	SetElement	found;
+	bool		is_member;
 
+	if (set_expanded_is_member(PG_GETARG_DATUM(0), payload, &is_member))
+		PG_RETURN_BOOL(is_member);
+	set = set_state(PG_GETARG_VARLENA_PP(0), CRDT_ANY);
 	PG_RETURN_BOOL(set_find(set_open(&set), &payload, &found) && set_is_live(&found, set.type));
 }
 

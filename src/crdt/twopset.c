@@ -17,13 +17,14 @@
 #include "crdt/crdt.h"
 #include "crdt/json.h"
 #include "crdt/set.h"
+#include "crdt/set_expanded.h"
 
 static void check_body(CrdtReader body, int depth);
 static void merge_bodies(CrdtBuffer *out, CrdtReader a, CrdtReader b);
 static void format(StringInfo out, CrdtReader body, int depth);
 static void parse(CrdtBuffer *out, JsonbValue *json, int depth);
 static void format_value(StringInfo out, CrdtReader body, int depth);
-static Datum change(PG_FUNCTION_ARGS, CrdtReader trailer, bool if_there);
+static Datum change(PG_FUNCTION_ARGS, bool adds);
 
 PG_FUNCTION_INFO_V1(twopset_new);
 PG_FUNCTION_INFO_V1(twopset_add);
@@ -124,18 +125,23 @@ twopset_new(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(crdt_finish_mutation(&out));
 }
 
-/* Give an element another trailer, if it is there or if it isn't. */
+/* Add an element if it isn't there, or mark it as removed if it is. */
 static Datum
-change(PG_FUNCTION_ARGS, CrdtReader trailer, bool if_there)
+change(PG_FUNCTION_ARGS, bool adds)
 {
-	CrdtState	set = CRDT_GETARG(0, CRDT_TWOPSET);
-	SetItem		item = {crdt_element_from_jsonb(PG_GETARG_JSONB_P(1)), trailer, true};
-	SetCursor	cursor = set_open(&set);
+	SetItem		item = {crdt_element_from_jsonb(PG_GETARG_JSONB_P(1)), adds ? added : removed, true};
+	CrdtState	set;
+	SetCursor	cursor;
 	SetElement	found;
 	CrdtBuffer	out;
+	Datum		expanded;
 
+	if (set_expanded_change(PG_GETARG_DATUM(0), CRDT_TWOPSET, item.payload, adds, &expanded))
+		return expanded;
+	set = CRDT_GETARG(0, CRDT_TWOPSET);
+	cursor = set_open(&set);
 	crdt_start(&out, CRDT_TWOPSET);
-	set_apply(&out, cursor, &item, set_find(cursor, &item.payload, &found) == if_there ? 1 : 0);
+	set_apply(&out, cursor, &item, set_find(cursor, &item.payload, &found) != adds ? 1 : 0);
 	PG_RETURN_POINTER(crdt_finish_mutation(&out));
 }
 
@@ -143,12 +149,12 @@ change(PG_FUNCTION_ARGS, CrdtReader trailer, bool if_there)
 Datum
 twopset_add(PG_FUNCTION_ARGS)
 {
-	return change(fcinfo, added, false);
+	return change(fcinfo, true);
 }
 
 /* remove(twopset, jsonb), twopset - jsonb */
 Datum
 twopset_remove(PG_FUNCTION_ARGS)
 {
-	return change(fcinfo, removed, true);
+	return change(fcinfo, false);
 }

@@ -35,6 +35,18 @@ crdt_enlarge(CrdtBuffer *buffer, Size more)
 	buffer->data = repalloc(buffer->data, buffer->size);
 }
 
+/* A copy that lasts as long as the context. */
+CrdtReader
+crdt_copy_bytes(MemoryContext context, const CrdtReader *bytes)
+{
+	Size		size = crdt_left(bytes);
+	uint8	   *copy = MemoryContextAlloc(context, Max(size, 1));
+	CrdtReader	copied = {copy, copy + size};
+
+	memcpy(copy, bytes->at, size);
+	return copied;
+}
+
 /* A varint of any length; at most 64 bits, or the state is damaged. */
 uint64
 crdt_read_long_varint(CrdtReader *reader)

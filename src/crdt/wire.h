@@ -38,6 +38,7 @@ typedef struct CrdtBuffer
 } CrdtBuffer;
 
 extern void crdt_corrupted(const char *what) pg_attribute_noreturn();
+extern CrdtReader crdt_copy_bytes(MemoryContext context, const CrdtReader *bytes);
 extern void crdt_enlarge(CrdtBuffer *buffer, Size more);
 extern uint64 crdt_read_long_varint(CrdtReader *reader);
 extern uint64 crdt_read_minimal_varint(CrdtReader *reader);
