@@ -1,4 +1,11 @@
+--
 -- Large sets are expanded objects while a function changes them.
+--
+
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS consistency;
+RESET client_min_messages;
+
 SET consistency.replica_id = 'a';
 
 -- the same changes to a set that is flat each time, and to one that stays expanded
