@@ -293,8 +293,10 @@ int
 vector_find(const Vector *vector, uint64 id)
 {
 	VectorEntry key = {id, 0};
-	VectorEntry *found = bsearch(&key, vector->entries, vector->n, sizeof(VectorEntry), compare_entries);
+	VectorEntry *found = NULL;
 
+	if (vector->n > 0)
+		found = bsearch(&key, vector->entries, vector->n, sizeof(VectorEntry), compare_entries);
 	return found == NULL ? -1 : (int) (found - vector->entries);
 }
 
