@@ -348,9 +348,9 @@ is($session->value(q{SELECT '{"a": 1, "b": 2}'::gcounter || '{"a": 3}'::gcounter
 is($session->value(q{SELECT value('{"a": 1, "b": 2}'::gcounter + 1)}), 4, '... are changed');
 is($session->value(q{SELECT merge(g::text::gcounter) FROM (VALUES ('{"a": 1}'), ('{"b": 1}')) v (g)}),
 	'{"a": 1, "b": 1}', '... and aggregated');
-is($session->value(q{SELECT stamp(lww_register('1')) < stamp(assign(lww_register('1'), '2'))}), 't',
+is($session->value(q{SELECT stamp(lww_register(jsonb '1')) < stamp(assign(lww_register(jsonb '1'), '2'))}), 't',
 	'... registers are stamped');
-is($session->value('SELECT value(r || assign(r, \'"new"\')) FROM (VALUES (lww_register(\'"old"\'))) v (r)'), '"new"',
+is($session->value('SELECT value(r || assign(r, \'"new"\')) FROM (VALUES (lww_register(jsonb \'"old"\'))) v (r)'), '"new"',
 	'... and the later value wins');
 $session->do('RESET consistency.replica_id');
 like($session->value('SELECT consistency.replica_id()'), qr/^[0-9a-f]+$/, '... by an id of their own');
