@@ -284,7 +284,7 @@ note_far(int64 seen, int64 physical)
 			(errmsg("stamp " INT64_FORMAT " of a value is " INT64_FORMAT " ms ahead of this server's clock, which does not follow it",
 					seen, (seen - physical) >> CLOCK_COUNTER_BITS),
 			 errdetail("consistency.max_clock_drift is %d ms.", max_drift),
-			 errhint("Look for a replica whose clock is wrong; replica() of the value tells which one. Further messages like this are left out for a minute.")));
+			 errhint("Look for a clock that is wrong: this server's, or that of a replica. Further messages like this are left out for a minute.")));
 }
 
 /* --- the mark ------------------------------------------------------------ */

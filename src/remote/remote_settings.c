@@ -408,10 +408,12 @@ carried_over(const struct config_generic *setting)
 		!listed(setting->name, answer_settings, lengthof(answer_settings));
 }
 
-/* Is it none that is carried over? */
+/* Is it none that is carried over?  As whom it counts is the session's, as data are. */
 static bool
 is_own(const char *name)
 {
+	if (strcmp(name, "consistency.replica_id") == 0)
+		return false;
 	return strncmp(name, "consistency", strlen("consistency")) == 0 ||
 		listed(name, own_settings, lengthof(own_settings));
 }

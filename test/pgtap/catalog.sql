@@ -25,7 +25,8 @@ CREATE TEMP VIEW crdt AS
       JOIN pg_extension e ON e.extnamespace = t.typnamespace
      WHERE e.extname = 'consistency' AND t.typtype = 'b' AND t.typelem = 0;
 
--- their functions; family: what rule each follows
+-- Their functions; family: what rule each follows.  Sets that only unite don't
+-- tell who has added what.
 CREATE TEMP VIEW crdt_function AS
     SELECT p.*, p.oid::regprocedure AS what,
            CASE WHEN p.prokind = 'a' THEN 'aggregate'
@@ -33,7 +34,8 @@ CREATE TEMP VIEW crdt_function AS
                     THEN 'support'
                 WHEN p.proname IN ('increment', 'decrement', 'transfer', 'assign', 'enable', 'add', 'put')
                      OR p.proname IN (SELECT name FROM crdt)
-                    THEN 'mutator'
+                    THEN CASE WHEN p.prorettype IN (SELECT oid FROM crdt WHERE name IN ('gset', 'twopset'))
+                              THEN 'union' ELSE 'mutator' END
                 ELSE 'function' END AS family
       FROM pg_proc p JOIN member m ON m.objid = p.oid AND m.classid = 'pg_proc'::regclass
      WHERE p.pronamespace <> 'consistency'::regnamespace;
@@ -263,7 +265,7 @@ SELECT is_empty(
 -- what holds of their functions
 SELECT is_empty(
     $$ SELECT what FROM crdt_function
-        WHERE family IN ('mutator') AND (provolatile, proparallel) <> ('v', 'u') $$,
+        WHERE family = 'mutator' AND (provolatile, proparallel) <> ('v', 'u') $$,
     'what changes a value as this replica is volatile, and parallel unsafe');
 SELECT is_empty(
     $$ SELECT what FROM crdt_function
@@ -272,11 +274,13 @@ SELECT is_empty(
 SELECT is_empty(
     $$ SELECT what FROM crdt_function
         WHERE provolatile <> 'i'
-          AND (family IN ('aggregate', 'support') OR prorettype NOT IN (SELECT oid FROM crdt)) $$,
-    'only what returns a state changes it');
+          AND (family IN ('aggregate', 'support', 'union') OR prorettype NOT IN (SELECT oid FROM crdt))
+          AND oid <> to_regprocedure(format('%s.rights(%1$s.bcounter)',
+                                            (SELECT DISTINCT schema::regnamespace FROM crdt))) $$,
+    'only what returns a state depends on who asks, and the rights that one has');
 SELECT is_empty(
     $$ SELECT what FROM crdt_function
-        WHERE NOT proisstrict AND family IN ('mutator', 'function')
+        WHERE NOT proisstrict AND family IN ('mutator', 'union', 'function')
           AND NOT 'anyelement'::regtype = ANY (proargtypes::oid[]) $$,
     'nothing is made of nulls, but where a null stands for its type');
 SELECT is_empty(
@@ -292,7 +296,7 @@ SELECT is_empty(
     'none hides the aggregate count(), and all are where the types are');
 SELECT is_empty(
     $$ SELECT what FROM crdt_function
-        WHERE family IN ('mutator', 'function') AND proname NOT LIKE '%\_in'
+        WHERE family IN ('mutator', 'union', 'function') AND proname NOT LIKE '%\_in'
           AND NOT EXISTS (SELECT FROM crdt WHERE oid = prorettype OR oid = ANY (proargtypes::oid[]))
           AND NOT proname LIKE 'crdt\_%' AND NOT proname LIKE 'gin\_crdt%' $$,
     'all have to do with one of the types');
