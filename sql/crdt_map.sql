@@ -178,7 +178,8 @@ SELECT replica, value(m) FROM doc ORDER BY 1;
 CALL begin_again();
 SET consistency.replica_id = 'a';
 UPDATE doc SET m = put(put(put(put(m, 'name', assign(get(m, 'name', NULL::lww_register), '"Ada"')), 'title', assign(get(m, 'title', NULL::mv_register), '"Plan"')),
-    'on', enable(get(m, 'on', NULL::ew_flag))), 'off', enable(get(m, 'off', NULL::dw_flag)));
+    'on', enable(get(m, 'on', NULL::ew_flag))), 'off', enable(get(m, 'off', NULL::dw_flag))) WHERE replica = 'a';
+SELECT exchange();
 SELECT value(m) FROM doc;
 UPDATE doc SET m = m - 'name' - 'title' - 'on' - 'off' WHERE replica = 'a';
 SET consistency.replica_id = 'b';

@@ -61,6 +61,7 @@ FROM (SELECT lww_register('[1]'::jsonb) o) v, assign(o, '{"n": 2}') n;
 SELECT value(n), stamp(n) > 4102444800000 << 16 AS later, value(r || n)
 FROM (SELECT format('{"value": "from 2100", "stamp": %s, "replica": "b"}', 4102444800000 << 16)::lww_register r) v,
      assign(r, '"now"') n;
+SELECT left(crdt_outcome($$ assign('{"stamp": 9223372036854775807, "replica": "a"}'::lww_register, '1') $$), 5) AS no_later_stamp;
 -- JSON's null is a value, no value is none
 SELECT value(r) IS NULL AS is_none, value(r), stamp(r) > 0 AS stamped
 FROM (VALUES (lww_register('null'::jsonb)), ('{}'), ('{"stamp": 1, "replica": "a"}')) v(r);
@@ -322,8 +323,8 @@ SELECT * FROM one_lww, one_mv;
 \copy (SELECT sent('010901000000000000000a02000200')) TO 'results/crdt_registers.copy' (FORMAT binary)
 \copy one_ew FROM 'results/crdt_registers.copy' (FORMAT binary)
 
--- Stored bytes that end anywhere or are damaged in any one place of the body: a
--- value or a clear error.
+-- Stored bytes that end anywhere or are damaged in any one place: a value or a
+-- clear error.
 CREATE CAST (bytea AS lww_register) WITHOUT FUNCTION;
 CREATE CAST (bytea AS mv_register) WITHOUT FUNCTION;
 CREATE CAST (bytea AS ew_flag) WITHOUT FUNCTION;
@@ -332,7 +333,7 @@ CREATE FUNCTION survives(state bytea, type text, expressions text[]) RETURNS TAB
 LANGUAGE plpgsql AS $$
 DECLARE
     states bytea[] := array(SELECT substr(state, 1, i) FROM generate_series(0, length(state)) i)
-        || array(SELECT set_byte(state, i, b) FROM generate_series(2, length(state) - 1) i,
+        || array(SELECT set_byte(state, i, b) FROM generate_series(0, length(state) - 1) i,
                  unnest(array[0, 1, 2, 127, 128, 255]) b);
     states_seen text[] := '{}';
     s bytea;
