@@ -197,8 +197,9 @@ SET consistency.replica_id = 'a';
 CREATE FUNCTION count_up(m ormap, outer_key text, inner_key text) RETURNS ormap LANGUAGE sql AS $$
     SELECT put(m, outer_key, put(get(m, outer_key, NULL::ormap), inner_key, get(get(m, outer_key, NULL::ormap), inner_key, NULL::pncounter) + 1))
 $$;
-UPDATE doc SET m = count_up(count_up(m, 'clicks', 'left'), 'clicks', 'right');
-SELECT replica, value(m), m @> (SELECT m FROM doc WHERE replica = 'b') AS same FROM doc ORDER BY 1;
+UPDATE doc SET m = count_up(count_up(m, 'clicks', 'left'), 'clicks', 'right') WHERE replica = 'a';
+SELECT exchange();
+SELECT replica, value(m), m = merge(m) OVER () AS same FROM doc ORDER BY 1;
 -- inside one is removed, the other one changed elsewhere
 UPDATE doc SET m = put(m, 'clicks', get(m, 'clicks', NULL::ormap) - 'left') WHERE replica = 'a';
 SET consistency.replica_id = 'b';
@@ -207,7 +208,8 @@ SELECT exchange();
 SELECT replica, value(m) FROM doc ORDER BY 1;
 -- all of it is removed, one inside changed elsewhere, one is new
 SET consistency.replica_id = 'a';
-UPDATE doc SET m = count_up(m, 'clicks', 'left');
+UPDATE doc SET m = count_up(m, 'clicks', 'left') WHERE replica = 'a';
+SELECT exchange();
 UPDATE doc SET m = m - 'clicks' WHERE replica = 'a';
 SET consistency.replica_id = 'b';
 UPDATE doc SET m = count_up(count_up(m, 'clicks', 'right'), 'clicks', 'middle') WHERE replica = 'b';
