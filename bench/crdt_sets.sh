@@ -87,12 +87,70 @@ arm_bytes()
 }
 arm_bytes_limit() { echo 16; }
 
-rounds 1000 10000 100000 1000000 gset jsonb
+# nanoseconds to add one element to a set of SIZE in a loop of PL/pgSQL: if the set was copied each time
+# they would grow with it
+as_admin primary psql -q <<'EOF'
+CREATE FUNCTION add_to_jsonb(size int, seconds float8) RETURNS float8 LANGUAGE plpgsql AS $$
+DECLARE
+    s jsonb := (SELECT jsonb_object_agg(x, 1) FROM strings('a', size) x);
+    added int := 0;
+    begun timestamptz := clock_timestamp();
+    elapsed float8;
+BEGIN
+    LOOP
+        FOR i IN 1..10 LOOP
+            s := s || jsonb_build_object('added ' || added + i, 1);
+        END LOOP;
+        added := added + 10;
+        elapsed := extract(epoch FROM clock_timestamp() - begun);
+        EXIT WHEN elapsed >= seconds OR added >= size / 10;
+    END LOOP;
+    RETURN elapsed * 1e9 / added;
+END $$;
+EOF
+[ "$BENCH_SELFTEST" ] || as_admin primary psql -q <<'EOF'
+CREATE FUNCTION add_to_orset(size int, seconds float8) RETURNS float8 LANGUAGE plpgsql AS $$
+DECLARE
+    s orset := (SELECT orset(jsonb_agg(x)) FROM strings('a', size) x);
+    added int := 0;
+    begun timestamptz;
+    elapsed float8;
+BEGIN
+    -- copied once, to become an object that can be changed
+    s := s + '"first"';
+    begun := clock_timestamp();
+    LOOP
+        FOR i IN 1..10 LOOP
+            s := s + to_jsonb('added ' || added + i);
+        END LOOP;
+        added := added + 10;
+        elapsed := extract(epoch FROM clock_timestamp() - begun);
+        EXIT WHEN elapsed >= seconds OR added >= size / 10;
+    END LOOP;
+    RETURN elapsed * 1e9 / added;
+END $$;
+EOF
+
+# add TYPE SIZE
+add()
+{
+    [ ! "$BENCH_SELFTEST" ] || set -- jsonb "$2"
+    at primary psql -XAtq -c "SELECT round(add_to_$1($2, $slice)::numeric, 2)"
+}
+
+arm_add_10000()    { add orset 10000; }
+arm_add_100000()   { add orset 100000; }
+arm_jsonb_10000()  { add jsonb 10000; }
+arm_jsonb_100000() { add jsonb 100000; }
+
+rounds 1000 10000 100000 1000000 gset jsonb add_10000 add_100000 jsonb_10000 jsonb_100000
 BENCH_SECONDS=0 rounds limit bytes bytes_limit
 for size in "${sizes[@]}"; do
     ratio "orset merge, $size elements each : 60 ns an element" "$size" limit ns '< 1'
 done
 ratio 'an element of 1000000 : of 100000' 1000000 100000 ns '<= 2'
 ratio 'orset of 1000000 : 16 bytes an element beside its text' bytes bytes_limit bytes '<= 1'
+ratio 'adding to an orset of 100000 : to one of 10000' add_100000 add_10000 ns '<= 2'
+ratio 'adding to a jsonb object of 100000 : to one of 10000' jsonb_100000 jsonb_10000 ns
 ratio 'orset merge : gset merge, 100000 elements' 100000 gset ns
 ratio 'orset merge : that of jsonb objects, 100000 members' 100000 jsonb ns
