@@ -119,17 +119,27 @@ replica_id_init(void)
 							   "An empty string is this server's own. No two sessions may use the same id at the same time but on the same rows of one server.",
 							   &setting,
 							   "",
-							   PGC_USERSET, 0,
+							   PGC_USERSET,
+							   GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE | GUC_DISALLOW_IN_AUTO_FILE,
 							   check_setting, assign_setting, NULL);
 	CacheRegisterRelcacheCallback(forget_on_invalidation, (Datum) 0);
 	RegisterXactCallback(forget_at_end, NULL);
 	RegisterSubXactCallback(forget_on_subabort, NULL);
 }
 
+/* Not for a server: what is copied with its files would go on under the same id. */
 static bool
 check_setting(char **newval, void **extra, GucSource source)
 {
-	uint64	   *id = COMPAT_GUC_MALLOC(sizeof(uint64));
+	uint64	   *id;
+
+	if ((*newval)[0] != '\0' && (source == PGC_S_FILE || source == PGC_S_ARGV))
+	{
+		GUC_check_errmsg("consistency.replica_id cannot be set for a server");
+		GUC_check_errhint("A server draws its id by itself. Set it for a session, a role or a database.");
+		return false;
+	}
+	id = COMPAT_GUC_MALLOC(sizeof(uint64));
 
 	if (id == NULL)
 		return false;

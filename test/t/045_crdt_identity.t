@@ -206,6 +206,15 @@ $_->do('COMMIT') for @sessions;
 is($sessions[0]->value('SELECT consistency.replica_id()'), $sessions[1]->value('SELECT consistency.replica_id()'),
 	'two draw at a time: one wins');
 
+# whatever the order of rows in the table: room of what was rolled back is used anew
+$sessions[0]->do('BEGIN; SELECT consistency.draw_replica_id() FROM generate_series(1, 20); ROLLBACK');
+$sessions[0]->do('SELECT consistency.draw_replica_id()');
+$sessions[0]->do('VACUUM consistency.replica_ids');
+my @newest = map { $sessions[0]->value('SELECT consistency.draw_replica_id()') . ' ' . id_of($primary, 'purpose') } 1 .. 6;
+is(scalar(grep { !/^(\w+) \1$/ } @newest), 0, 'the id that was drawn last is in force');
+isnt($sessions[0]->value('SELECT max(ctid) = (SELECT ctid FROM consistency.replica_ids ORDER BY ordinal DESC LIMIT 1) FROM consistency.replica_ids'),
+	't', '... wherever it stands');
+
 # --- given by a setting -------------------------------------------------
 
 my $set = session();
@@ -217,7 +226,16 @@ foreach my $wrong ('0', 'g', '12345678123456781', '-1', ' ')
 	is($set->error("SET consistency.replica_id = '$wrong'")->{code}, '22023', "\"$wrong\" is no id");
 }
 is($set->value('SELECT consistency.replica_id()'), 'a', '... and changes nothing');
+is($set->error(q{ALTER SYSTEM SET consistency.replica_id = 'a'})->{code}, '55P02', 'not for a server');
+$primary->append_conf('postgresql.conf', q{consistency.replica_id = 'b'});
+my $log = -s $primary->logfile;
+$primary->reload;
+wait_until(sub { slurp_file($primary->logfile, $log) =~ /consistency.replica_id cannot be set for a server/ },
+	'the log tells');
+is($set->value('SELECT consistency.replica_id()'), 'a', '... nor in its files, which are copied');
 $set->do('RESET consistency.replica_id');
+is($set->value('SELECT consistency.replica_id()'), $id, '... whatever they say');
+$primary->adjust_conf('postgresql.conf', 'consistency.replica_id', undef);
 is($set->value('SELECT consistency.replica_id()'), $id, 'without it, the own one');
 
 # --- at a replica -------------------------------------------------------
@@ -308,6 +326,16 @@ isnt($back, $second_clone, 'back at a place that has an id: not the copy\'s');
 isnt($back, $cloned, '... nor the one that was drawn here before the copy was made');
 is($clone->safe_psql('postgres', "SELECT a.place = b.place FROM consistency.replica_ids a, consistency.replica_ids b "
 	  . "WHERE to_hex(a.id) = '$back' AND to_hex(b.id) = '$cloned'"), 't', '... though it is that very place');
+
+# the same files, as a standby for a while
+$clone->stop;
+$clone->set_standby_mode;
+$clone->start;
+is($clone->psql('postgres', 'SELECT consistency.replica_id()'), 3, 'a server that became a standby has no id');
+$clone->promote;
+isnt(id_of($clone), $back, '... and draws another one when it is promoted');
+is($clone->safe_psql('postgres', 'SELECT count(*) FROM (SELECT place FROM consistency.replica_ids ORDER BY ordinal DESC LIMIT 2) r '
+	  . 'GROUP BY place'), '2', '... though it never left its place');
 $clone->stop;
 
 # --- logical replication of all tables, both ways -----------------------
