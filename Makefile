@@ -106,6 +106,7 @@ OBJS = \
 	src/crdt/crdt.o \
 	src/crdt/json.o \
 	src/crdt/functions.o \
+	src/crdt/counts.o \
 	src/crdt/merge_aggregate.o \
 	src/crdt/replica_id.o \
 	src/crdt/clock.o \

@@ -82,6 +82,15 @@ SELECT outcome_of($$ SELECT '{}'::gcounter + -1 $$);
 SELECT value('{"a": 9223372036854775807}'::gcounter || '{"b": 9223372036854775807}' || '{"c": 9223372036854775807}');
 SELECT outcome_of($$ SELECT '{"a": 9223372036854775807, "b": 1}'::gcounter::bigint $$);
 
+-- counts of every length in bytes, at the end of a state and amidst it
+WITH counts AS (SELECT (2::numeric ^ k + d)::bigint AS n FROM generate_series(0, 62) k, generate_series(-1, 1) d WHERE 2::numeric ^ k + d > 0)
+SELECT bool_and(format('{"a": %s}', x.n)::gcounter || format('{"a": %s}', y.n)::gcounter = format('{"a": %s}', greatest(x.n, y.n))::gcounter) AS at_end,
+       bool_and(format('{"a": %s, "b": %s}', x.n, y.n)::gcounter || format('{"a": %s, "b": 7}', y.n)::gcounter =
+                format('{"a": %s, "b": %s}', greatest(x.n, y.n), greatest(y.n, 7))::gcounter) AS amidst,
+       bool_and(format('{"a": {"inc": %s}, "b": {"inc": %s, "dec": %s}}', x.n, y.n, x.n)::pncounter || format('{"a": {"inc": %s, "inc_reset": %s}, "b": {"dec": %s}}', y.n, y.n, y.n)::pncounter =
+                format('{"a": {"inc": %s, "inc_reset": %s}, "b": {"inc": %s, "dec": %s}}', greatest(x.n, y.n), y.n, y.n, greatest(x.n, y.n))::pncounter) AS of_pncounter
+FROM counts x, counts y;
+
 -- text: ids are hexadecimal, in the order of their numbers
 SELECT '{"10": 1, "9": 2, "FFFFFFFFFFFFFFFF": 3, "0a": 4}'::gcounter;
 SELECT text, outcome_of(format('SELECT %L::gcounter', text)) FROM (VALUES

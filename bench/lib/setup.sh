@@ -16,6 +16,8 @@ install_missing()
     PATH=$PATH:/usr/sbin
     command -v pgpool > /dev/null || missing+=(pgpool2)
     command -v valgrind > /dev/null || missing+=(valgrind)
+    [ -e "$(pg_config --sharedir)/extension/hll.control" ] ||
+        missing+=("postgresql-$(pg_config --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')-hll")
     (( ${#missing[@]} )) || return 0
 
     (( EUID == 0 )) || as_root=(sudo)

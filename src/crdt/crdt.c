@@ -7,10 +7,14 @@
  */
 #include "postgres.h"
 
+#include "utils/memutils.h"
+
 #include "crdt/crdt.h"
 
 /* bytes to begin a state with */
 #define INITIAL_SIZE 64
+
+static void start_sized(CrdtBuffer *out, CrdtType type, Size size);
 
 /* by CrdtType */
 static const CrdtRoutine *const routines[CRDT_LAST_TYPE + 1] = {
@@ -70,8 +74,15 @@ crdt_state(const struct varlena *value, CrdtType expected)
 void
 crdt_start(CrdtBuffer *out, CrdtType type)
 {
-	out->data = palloc(INITIAL_SIZE);
-	out->size = INITIAL_SIZE;
+	start_sized(out, type, INITIAL_SIZE);
+}
+
+/* The same where it is known what room to begin with. */
+static void
+start_sized(CrdtBuffer *out, CrdtType type, Size size)
+{
+	out->data = palloc(size);
+	out->size = size;
 	out->used = VARHDRSZ;
 	out->data[out->used++] = CRDT_FORMAT;
 	out->data[out->used++] = (uint8) type;
@@ -105,7 +116,7 @@ crdt_merge_states(const CrdtState *a, const CrdtState *b)
 
 	if (a->type != b->type)
 		crdt_corrupted("it is of another type");
-	crdt_start(&out, a->type);
+	start_sized(&out, a->type, Min(VARHDRSZ + CRDT_PREFIX_SIZE + crdt_left(&a->body) + crdt_left(&b->body) + CRDT_LARGER_SPARE, MaxAllocSize));
 	a->routine->merge(&out, a->body, b->body);
 	return crdt_finish(&out);
 }

@@ -81,6 +81,13 @@ typedef struct CrdtRoutine
 {
 	const char *name;			/* of the SQL type */
 
+	/*
+	 * Where bodies are nothing but entries of a replica id and numbers, by
+	 * ascending id, and the join is the larger one of each: how many numbers.
+	 * Else 0.
+	 */
+	int			counts;
+
 	/* Raise an error unless the body is canonical, completely. */
 	void		(*check) (CrdtReader body, int depth);
 

@@ -26,6 +26,7 @@ PG_FUNCTION_INFO_V1(gcounter_int8);
 
 const CrdtRoutine gcounter_routine = {
 	.name = "gcounter",
+	.counts = 1,
 	.check = vector_check,
 	.merge = vector_merge,
 	.to_json = vector_to_json,

@@ -9,12 +9,15 @@
  * merge sort.  States of a few bytes, such as counters, never get beyond the
  * top, and are merged there between two buffers without allocating anything.
  *
+ * States that are nothing but counts by replica are looked up by replica instead.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "libpq/pqformat.h"
 
+#include "crdt/counts.h"
 #include "crdt/crdt.h"
 
 /* Merged at once below this, bytes. */
@@ -27,17 +30,19 @@ typedef struct MergeState
 {
 	CrdtType	type;
 	MemoryContext context;		/* of everything here */
+	Counts	   *counts;			/* all that was merged, or NULL: see below */
 	CrdtBuffer	spare;			/* the next merge writes here */
 	int			n;
 	CrdtBuffer	stack[STACK_SIZE];	/* [n - 1] is the top, the smallest */
 } MergeState;
 
-static MergeState *get_state(FunctionCallInfo fcinfo, int arg, const char *function);
+static MergeState *get_state(FunctionCallInfo fcinfo, int arg, MemoryContext *context);
 static MergeState *create(MemoryContext context, CrdtType type);
 static CrdtState state_of(const CrdtBuffer *buffer);
 static void begin(MergeState *merge, CrdtBuffer *buffer);
-static void add(MergeState *merge, CrdtState state);
-static void merge_top(MergeState *merge, CrdtState state);
+static void add(MergeState *merge, const CrdtState *state);
+static CrdtState result(MergeState *merge);
+static void merge_top(MergeState *merge, const CrdtState *state);
 static void settle(MergeState *merge, Size ratio);
 
 PG_FUNCTION_INFO_V1(crdt_merge_accum);
@@ -46,12 +51,15 @@ PG_FUNCTION_INFO_V1(crdt_merge_serialize);
 PG_FUNCTION_INFO_V1(crdt_merge_deserialize);
 PG_FUNCTION_INFO_V1(crdt_merge_final);
 
-/* The transition state in an argument, NULL if nothing was merged yet. */
+/*
+ * The transition state in an argument, NULL if nothing was merged yet; and the
+ * context where it has to be.
+ */
 static MergeState *
-get_state(FunctionCallInfo fcinfo, int arg, const char *function)
+get_state(FunctionCallInfo fcinfo, int arg, MemoryContext *context)
 {
-	if (!AggCheckCallContext(fcinfo, NULL))
-		elog(ERROR, "%s called outside an aggregate", function);
+	if (!AggCheckCallContext(fcinfo, context))
+		elog(ERROR, "function of the aggregate merge() called outside an aggregate");
 	return PG_ARGISNULL(arg) ? NULL : (MergeState *) PG_GETARG_POINTER(arg);
 }
 
@@ -62,6 +70,8 @@ create(MemoryContext context, CrdtType type)
 
 	merge->type = type;
 	merge->context = context;
+	if (crdt_routine(type)->counts > 0)
+		merge->counts = counts_create(context, crdt_routine(type)->counts);
 	return merge;
 }
 
@@ -96,17 +106,22 @@ begin(MergeState *merge, CrdtBuffer *buffer)
 
 /* Merge one state more; it needs to last no longer than the call. */
 static void
-add(MergeState *merge, CrdtState state)
+add(MergeState *merge, const CrdtState *state)
 {
-	if (state.type != merge->type)
+	if (state->type != merge->type)
 		crdt_corrupted("it is of another type");
+	if (merge->counts != NULL)
+	{
+		counts_add(merge->counts, state->body);
+		return;
+	}
 	if (merge->n > 0 && merge->stack[merge->n - 1].used < SMALL)
 		merge_top(merge, state);
 	else
 	{
 		Assert(merge->n < STACK_SIZE);
 		begin(merge, &merge->stack[merge->n]);
-		crdt_append_rest(&merge->stack[merge->n], &state.body);
+		crdt_append_rest(&merge->stack[merge->n], &state->body);
 		merge->n++;
 	}
 	settle(merge, 2);
@@ -114,13 +129,13 @@ add(MergeState *merge, CrdtState state)
 
 /* Merge a state into the one on top. */
 static void
-merge_top(MergeState *merge, CrdtState state)
+merge_top(MergeState *merge, const CrdtState *state)
 {
 	CrdtBuffer *top = &merge->stack[merge->n - 1];
 	CrdtBuffer	merged;
 
 	begin(merge, &merge->spare);
-	state.routine->merge(&merge->spare, state_of(top).body, state.body);
+	state->routine->merge(&merge->spare, state_of(top).body, state->body);
 	merged = merge->spare;
 	merge->spare = *top;
 	*top = merged;
@@ -134,30 +149,42 @@ settle(MergeState *merge, Size ratio)
 		   (ratio == 0 || merge->stack[merge->n - 2].used < ratio * merge->stack[merge->n - 1].used))
 	{
 		CrdtBuffer *top = &merge->stack[--merge->n];
+		CrdtState	state = state_of(top);
 
-		merge_top(merge, state_of(top));
+		merge_top(merge, &state);
 		/* room that grew large isn't kept for what is small */
 		pfree(top->data);
 		memset(top, 0, sizeof(CrdtBuffer));
 	}
 }
 
+/* All that was merged.  It lasts until more is. */
+static CrdtState
+result(MergeState *merge)
+{
+	if (merge->counts != NULL)
+	{
+		begin(merge, &merge->stack[0]);
+		counts_write(&merge->stack[0], merge->counts);
+	}
+	else
+		settle(merge, 0);
+	return state_of(&merge->stack[0]);
+}
+
 Datum
 crdt_merge_accum(PG_FUNCTION_ARGS)
 {
 	MemoryContext context;
-	MergeState *merge;
-	CrdtState	state;
+	MergeState *merge = get_state(fcinfo, 0, &context);
 
-	if (!AggCheckCallContext(fcinfo, &context))
-		elog(ERROR, "crdt_merge_accum called outside an aggregate");
-	merge = get_state(fcinfo, 0, "crdt_merge_accum");
 	if (!PG_ARGISNULL(1))
 	{
-		state = CRDT_GETARG(1, CRDT_ANY);
+		CrdtState	state = CRDT_GETARG(1, CRDT_ANY);
+
 		if (merge == NULL)
 			merge = create(context, state.type);
-		add(merge, state);
+		add(merge, &state);
 	}
 	if (merge == NULL)
 		PG_RETURN_NULL();
@@ -168,19 +195,16 @@ Datum
 crdt_merge_combine(PG_FUNCTION_ARGS)
 {
 	MemoryContext context;
-	MergeState *merge,
-			   *other;
+	MergeState *merge = get_state(fcinfo, 0, &context);
+	MergeState *other = get_state(fcinfo, 1, &context);
 
-	if (!AggCheckCallContext(fcinfo, &context))
-		elog(ERROR, "crdt_merge_combine called outside an aggregate");
-	merge = get_state(fcinfo, 0, "crdt_merge_combine");
-	other = get_state(fcinfo, 1, "crdt_merge_combine");
 	if (other != NULL)
 	{
+		CrdtState	state = result(other);
+
 		if (merge == NULL)
-			merge = create(context, other->type);
-		for (int i = 0; i < other->n; i++)
-			add(merge, state_of(&other->stack[i]));
+			merge = create(context, state.type);
+		add(merge, &state);
 	}
 	if (merge == NULL)
 		PG_RETURN_NULL();
@@ -191,12 +215,10 @@ crdt_merge_combine(PG_FUNCTION_ARGS)
 Datum
 crdt_merge_serialize(PG_FUNCTION_ARGS)
 {
-	MergeState *merge = get_state(fcinfo, 0, "crdt_merge_serialize");
+	MergeState *merge = get_state(fcinfo, 0, NULL);
 	StringInfoData message;
-	CrdtState	state;
+	CrdtState	state = result(merge);
 
-	settle(merge, 0);
-	state = state_of(&merge->stack[0]);
 	pq_begintypsend(&message);
 	pq_sendbytes(&message, (const char *) state.body.at - CRDT_PREFIX_SIZE,
 				 crdt_left(&state.body) + CRDT_PREFIX_SIZE);
@@ -212,21 +234,20 @@ crdt_merge_deserialize(PG_FUNCTION_ARGS)
 	if (!AggCheckCallContext(fcinfo, NULL))
 		elog(ERROR, "crdt_merge_deserialize called outside an aggregate");
 	merge = create(CurrentMemoryContext, state.type);
-	add(merge, state);
+	add(merge, &state);
 	PG_RETURN_POINTER(merge);
 }
 
 Datum
 crdt_merge_final(PG_FUNCTION_ARGS)
 {
-	MergeState *merge = get_state(fcinfo, 0, "crdt_merge_final");
+	MergeState *merge = get_state(fcinfo, 0, NULL);
 	CrdtState	state;
 	CrdtBuffer	out;
 
 	if (merge == NULL)
 		PG_RETURN_NULL();
-	settle(merge, 0);
-	state = state_of(&merge->stack[0]);
+	state = result(merge);
 	crdt_start(&out, merge->type);
 	crdt_append_rest(&out, &state.body);
 	PG_RETURN_POINTER(crdt_finish(&out));

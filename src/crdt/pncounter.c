@@ -22,6 +22,7 @@
 #include "postgres.h"
 
 #include "crdt/counter.h"
+#include "crdt/counts.h"
 #include "crdt/crdt.h"
 #include "crdt/json.h"
 #include "crdt/replica_id.h"
@@ -61,6 +62,7 @@ PG_FUNCTION_INFO_V1(pncounter_int8);
 
 const CrdtRoutine pncounter_routine = {
 	.name = "pncounter",
+	.counts = 4,
 	.check = check_body,
 	.merge = merge_bodies,
 	.reset = reset_body,
@@ -120,39 +122,7 @@ check_body(CrdtReader body, int depth)
 static void
 merge_bodies(CrdtBuffer *out, CrdtReader a, CrdtReader b)
 {
-	Entry		entry_a,
-				entry_b;
-	bool		more_a = !crdt_at_end(&a),
-				more_b = !crdt_at_end(&b);
-
-	crdt_reserve(out, crdt_left(&a) + crdt_left(&b));
-	if (more_a)
-		entry_a = read_entry(&a);
-	if (more_b)
-		entry_b = read_entry(&b);
-	while (more_a && more_b)
-	{
-		bool		takes_a = entry_a.id <= entry_b.id;
-		bool		takes_b = entry_b.id <= entry_a.id;
-
-		if (takes_a && takes_b)
-		{
-			entry_a.inc = Max(entry_a.inc, entry_b.inc);
-			entry_a.dec = Max(entry_a.dec, entry_b.dec);
-			entry_a.inc_reset = Max(entry_a.inc_reset, entry_b.inc_reset);
-			entry_a.dec_reset = Max(entry_a.dec_reset, entry_b.dec_reset);
-		}
-		put_entry(out, takes_a ? &entry_a : &entry_b);
-		if (takes_a && (more_a = !crdt_at_end(&a)))
-			entry_a = read_entry(&a);
-		if (takes_b && (more_b = !crdt_at_end(&b)))
-			entry_b = read_entry(&b);
-	}
-	if (more_a)
-		put_entry(out, &entry_a);
-	if (more_b)
-		put_entry(out, &entry_b);
-	crdt_append_rest(out, more_b ? &b : &a);
+	counts_merge(out, a, b, 4);
 }
 
 /* Append the state with all undone that it has counted. */

@@ -23,6 +23,7 @@ PG_FUNCTION_INFO_V1(vclock_compare);
 
 const CrdtRoutine vclock_routine = {
 	.name = "vclock",
+	.counts = 1,
 	.check = vector_check,
 	.merge = vector_merge,
 	.to_json = vector_to_json,

@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "crdt/counts.h"
 #include "crdt/crdt.h"
 #include "crdt/json.h"
 #include "crdt/vector.h"
@@ -70,35 +71,7 @@ vector_check(CrdtReader body, int depth)
 void
 vector_merge(CrdtBuffer *out, CrdtReader a, CrdtReader b)
 {
-	VectorEntry entry_a,
-				entry_b;
-	bool		more_a = !crdt_at_end(&a),
-				more_b = !crdt_at_end(&b);
-
-	crdt_reserve(out, crdt_left(&a) + crdt_left(&b) + CRDT_VARINT_SIZE);
-	if (more_a)
-		entry_a = read_entry(&a);
-	if (more_b)
-		entry_b = read_entry(&b);
-	while (more_a && more_b)
-	{
-		bool		takes_a = entry_a.id <= entry_b.id;
-		bool		takes_b = entry_b.id <= entry_a.id;
-		VectorEntry taken = takes_a ? entry_a : entry_b;
-
-		if (takes_a && takes_b)
-			taken.count = Max(entry_a.count, entry_b.count);
-		put_entry(out, taken);
-		if (takes_a && (more_a = !crdt_at_end(&a)))
-			entry_a = read_entry(&a);
-		if (takes_b && (more_b = !crdt_at_end(&b)))
-			entry_b = read_entry(&b);
-	}
-	if (more_a)
-		put_entry(out, entry_a);
-	if (more_b)
-		put_entry(out, entry_b);
-	crdt_append_rest(out, more_b ? &b : &a);
+	counts_merge(out, a, b, 1);
 }
 
 /*

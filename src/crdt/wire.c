@@ -11,6 +11,8 @@
 
 #include "crdt/wire.h"
 
+static CrdtVarint decode_bytewise(const uint8 *at, const uint8 *end);
+
 /* A state is damaged, or what was sent as one isn't any. */
 void
 crdt_corrupted(const char *what)
@@ -48,23 +50,45 @@ crdt_copy_bytes(MemoryContext context, const CrdtReader *bytes)
 }
 
 /* A varint of any length; at most 64 bits, or the state is damaged. */
-uint64
-crdt_read_long_varint(CrdtReader *reader)
+CrdtVarint
+crdt_decode_varint(const uint8 *at, const uint8 *end)
 {
-	uint64		value = 0;
-	int			shift;
+	CrdtReader	reader = {at, end};
+	CrdtVarint	result;
+	uint64		word;
+	int			size;
 
-	for (shift = 0; reader->at < reader->end; shift += 7)
+	if (!crdt_peek_varint(&reader, &word, &size))
+		return decode_bytewise(at, end);
+
+	/*
+	 * squeeze out the high bits: of pairs of bytes, of pairs of pairs, and so
+	 * on
+	 */
+	word &= UINT64CONST(0x7f7f7f7f7f7f7f7f);
+	word = (word & UINT64CONST(0x007f007f007f007f)) | (word & UINT64CONST(0x7f007f007f007f00)) >> 1;
+	word = (word & UINT64CONST(0x00003fff00003fff)) | (word & UINT64CONST(0x3fff00003fff0000)) >> 2;
+	result.value = (word & UINT64CONST(0x0fffffff)) | (word & UINT64CONST(0x0fffffff00000000)) >> 4;
+	result.next = at + size;
+	return result;
+}
+
+/* The same near the end, or where it is longer. */
+static CrdtVarint
+decode_bytewise(const uint8 *at, const uint8 *end)
+{
+	CrdtVarint	result = {0};
+
+	for (int shift = 0; at < end; shift += 7)
 	{
-		uint8		byte = *reader->at++;
+		uint8		byte = *at++;
 
 		if (shift == 63 && byte > 1)
 			crdt_corrupted("a number is too large");
-		value |= (uint64) (byte & 0x7f) << shift;
+		result.value |= (uint64) (byte & 0x7f) << shift;
+		result.next = at;
 		if (byte < 0x80)
-			return value;
-		if (shift == 63)
-			break;
+			return result;
 	}
 	crdt_corrupted("it ends too early");
 }

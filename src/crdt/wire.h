@@ -13,6 +13,7 @@
 #ifndef CONSISTENCY_WIRE_H
 #define CONSISTENCY_WIRE_H
 
+#include "port/pg_bitutils.h"
 #include "port/pg_bswap.h"
 
 /* bytes of a replica id, and the most that a varint takes */
@@ -29,6 +30,16 @@ typedef struct CrdtReader
 	const uint8 *end;
 } CrdtReader;
 
+/*
+ * A varint and what follows it.  Handed over by value, as are readers where it
+ * counts: then they can live in registers.
+ */
+typedef struct CrdtVarint
+{
+	uint64		value;
+	const uint8 *next;
+} CrdtVarint;
+
 /* A state that is being made, in the memory context where it was started. */
 typedef struct CrdtBuffer
 {
@@ -40,7 +51,7 @@ typedef struct CrdtBuffer
 extern void crdt_corrupted(const char *what) pg_attribute_noreturn();
 extern CrdtReader crdt_copy_bytes(MemoryContext context, const CrdtReader *bytes);
 extern void crdt_enlarge(CrdtBuffer *buffer, Size more);
-extern uint64 crdt_read_long_varint(CrdtReader *reader);
+extern CrdtVarint crdt_decode_varint(const uint8 *at, const uint8 *end);
 extern uint64 crdt_read_minimal_varint(CrdtReader *reader);
 extern uint64 crdt_count_sum(uint64 count, uint64 by);
 
@@ -59,9 +70,13 @@ crdt_at_end(const CrdtReader *reader)
 static inline uint64
 crdt_read_varint(CrdtReader *reader)
 {
+	CrdtVarint	varint;
+
 	if (likely(reader->at < reader->end && *reader->at < 0x80))
 		return *reader->at++;
-	return crdt_read_long_varint(reader);
+	varint = crdt_decode_varint(reader->at, reader->end);
+	reader->at = varint.next;
+	return varint.value;
 }
 
 /* Go past a varint, whatever it is. */
@@ -73,6 +88,40 @@ crdt_skip_varint(CrdtReader *reader)
 		if (unlikely(reader->at >= reader->end))
 			crdt_corrupted("it ends too early");
 	} while (*reader->at++ >= 0x80);
+}
+
+/* From the order of bytes in memory that x86 and most others have, or to it. */
+static inline uint64
+crdt_little_endian(uint64 word)
+{
+#ifdef WORDS_BIGENDIAN
+	return pg_bswap64(word);
+#else
+	return word;
+#endif
+}
+
+/*
+ * The bytes of the next varint as a word, the lowest first, and how many they
+ * are.  False if they can't be had this way, as there are too many, or nothing
+ * behind them to be read in vain.
+ */
+static pg_attribute_always_inline bool
+crdt_peek_varint(const CrdtReader *reader, uint64 *word, int *size)
+{
+	uint64		ends;
+
+	if (unlikely(crdt_left(reader) < sizeof(*word)))
+		return false;
+	memcpy(word, reader->at, sizeof(*word));
+	*word = crdt_little_endian(*word);
+	/* the first byte without its high bit is the last one */
+	ends = ~*word & UINT64CONST(0x8080808080808080);
+	if (unlikely(ends == 0))
+		return false;
+	*word &= ends ^ (ends - 1);
+	*size = pg_rightmost_one_pos64(ends) / BITS_PER_BYTE + 1;
+	return true;
 }
 
 static inline uint64
@@ -133,6 +182,43 @@ crdt_put_bytes(CrdtBuffer *buffer, const void *bytes, Size size)
 	if (size > 0)
 		memcpy(buffer->data + buffer->used, bytes, size);
 	buffer->used += size;
+}
+
+/* bytes of room that crdt_put_larger() may need beyond what it puts */
+#define CRDT_LARGER_SPARE 8
+
+/*
+ * Put the larger one of the next number of a and the next number of b.
+ *
+ * In their shortest form, taken as words with the lowest byte first, longer
+ * numbers are larger words, and words of the same length compare as the numbers
+ * do.  So nothing needs to be decoded.  Inline always, as what it is told the
+ * addresses of should stay in registers.
+ */
+static pg_attribute_always_inline void
+crdt_put_larger(CrdtBuffer *buffer, CrdtReader *a, CrdtReader *b)
+{
+	uint64		word_a,
+				word_b;
+	int			size_a,
+				size_b;
+
+	if (likely(crdt_peek_varint(a, &word_a, &size_a) && crdt_peek_varint(b, &word_b, &size_b)))
+	{
+		uint64		larger = crdt_little_endian(Max(word_a, word_b));
+
+		memcpy(buffer->data + buffer->used, &larger, sizeof(larger));
+		buffer->used += word_a > word_b ? size_a : size_b;
+		a->at += size_a;
+		b->at += size_b;
+	}
+	else
+	{
+		uint64		value_a = crdt_read_varint(a);
+		uint64		value_b = crdt_read_varint(b);
+
+		crdt_put_varint(buffer, Max(value_a, value_b));
+	}
 }
 
 /* The same with making room. */
