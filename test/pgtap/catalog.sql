@@ -7,7 +7,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(70);
+SELECT plan(72);
 
 -- all members, as pg_describe_object names them
 CREATE TEMP VIEW member AS
