@@ -229,6 +229,18 @@ SELECT outcome_of($$ SELECT transfer(bcounter(0, 5), 'b', 6) $$);
 SELECT outcome_of($$ SELECT transfer(bcounter(0, 5), 'b', -1) $$);
 SELECT outcome_of($$ SELECT transfer(bcounter(0, 5), '0A', 1) $$);
 SELECT outcome_of($$ SELECT transfer(bcounter(0, 5), 'here', 1) $$);
+-- another id, as after a promotion, holds nothing until the old one's rights are handed over, under that
+CREATE TABLE stock (item text PRIMARY KEY, n bcounter NOT NULL);
+SET consistency.replica_id = 'a';
+INSERT INTO stock VALUES ('chair', bcounter(-2, 10)), ('desk', '{}');
+SET consistency.replica_id = 'b';
+SELECT outcome_of($$ UPDATE stock SET n = n - 1 WHERE item = 'chair' $$);
+SET consistency.replica_id = 'a';
+UPDATE stock SET n = transfer(n, 'b', rights(n)) WHERE rights(n) > 0;
+SET consistency.replica_id = 'b';
+UPDATE stock SET n = n - 1 WHERE item = 'chair' RETURNING n, value(n), rights(n), rights(n, 'a') AS rights_of_a;
+DROP TABLE stock;
+SET consistency.replica_id = 'a';
 
 -- bounds of either sign; the larger one holds
 SELECT value(bcounter(-5, -3) - 2), value(bcounter(-5, -3) + -2), value(bcounter(3, 3) - -4), bcounter(-1, -1);
