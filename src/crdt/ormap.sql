@@ -17,6 +17,9 @@ COMMENT ON FUNCTION put(ormap, text, anyelement) IS 'merge a state into what is 
 COMMENT ON FUNCTION remove(ormap, text) IS 'remove a key: undo what is known of it here';
 COMMENT ON FUNCTION clear(ormap) IS 'remove all keys';
 
+CREATE OPERATOR - (FUNCTION = remove, LEFTARG = ormap, RIGHTARG = text);
+COMMENT ON OPERATOR - (ormap, text) IS 'remove a key: undo what is known of it here';
+
 CREATE FUNCTION has_key(ormap, key text) RETURNS boolean
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'ormap_has_key';
 CREATE FUNCTION keys(ormap) RETURNS SETOF text
@@ -30,7 +33,3 @@ COMMENT ON FUNCTION keys(ormap) IS 'keys, by their bytes';
 COMMENT ON FUNCTION cardinality(ormap) IS 'number of keys';
 COMMENT ON FUNCTION value(ormap) IS 'values by key; where a key has several types, that of the first one';
 
-CREATE OPERATOR - (FUNCTION = remove, LEFTARG = ormap, RIGHTARG = text);
-CREATE OPERATOR ? (FUNCTION = has_key, LEFTARG = ormap, RIGHTARG = text, RESTRICT = contsel, JOIN = contjoinsel);
-COMMENT ON OPERATOR - (ormap, text) IS 'remove a key: undo what is known of it here';
-COMMENT ON OPERATOR ? (ormap, text) IS 'is something under this key?';
