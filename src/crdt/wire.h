@@ -248,6 +248,7 @@ crdt_compare_bytes(const CrdtReader *a, const CrdtReader *b)
 {
 	Size		size_a = crdt_left(a);
 	Size		size_b = crdt_left(b);
+	Size		size = Min(size_a, size_b);
 	int			result;
 
 	/* most differ early, and then this is quicker than a call */
@@ -261,7 +262,8 @@ crdt_compare_bytes(const CrdtReader *a, const CrdtReader *b)
 		if (begin_a != begin_b)
 			return pg_ntoh64(begin_a) < pg_ntoh64(begin_b) ? -1 : 1;
 	}
-	result = memcmp(a->at, b->at, Min(size_a, size_b));
+	/* what is empty may be nowhere, which memcmp doesn't take */
+	result = size > 0 ? memcmp(a->at, b->at, size) : 0;
 	return result != 0 ? result : (size_a > size_b) - (size_a < size_b);
 }
 
