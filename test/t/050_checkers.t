@@ -78,6 +78,8 @@ foreach my $file (sort glob "$FindBin::RealBin/../model/cases/*.txt")
 	like($@, qr/"one", of key "x", has no version/, '... nor is a register without versions');
 	is(names(Check::checker('Sessions')->(sketch("a w:x:one\na r:x:two\nb w:x:two\n"), { versions => { x => [qw(two one)] } })),
 		'monotonic-writes read-your-writes' =~ s/monotonic-writes //r, '... unless they are given');
+	my ($two) = Check::checker('Linearizable')->(sketch("s * w:x:0 w:y:0\na w:x:1\na w:y:1\nb r:x:0\nb r:y:0"));
+	is(scalar @$two, 2, 'keys that only the set-up touches together are judged one by one');
 	foreach my $level (@History::levels)
 	{
 		my $fork = sketch("s 1-2 * w:x:0 w:y:0\na 10-20 w:x:1\nb 10-20 w:y:1\nc 30-40 r:x:1 r:y:0 ~5\nd 30-40 r:x:0 r:y:1 ~5");
