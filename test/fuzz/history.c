@@ -239,7 +239,7 @@ draw_amount(History *history, ModelType type)
 		return 1;
 	/* only counters at the top are expected to overflow */
 	if (history->large && history->log.type == type && random_chance(random, 30))
-		return PG_INT64_MAX >> random_below(random, 3);
+		return PG_INT64_MAX >> (random_chance(random, 50) ? random_below(random, 3) : random_below(random, 62));
 	return random_chance(random, 10) ? random_between(random, 100, 100000) : random_between(random, 0, 5);
 }
 
