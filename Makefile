@@ -24,6 +24,7 @@ OBJS = \
 	src/core/position.o \
 	src/core/shmem.o \
 	src/core/wait_event.o \
+	src/core/weaken.o \
 	src/session/level.o \
 	src/session/policy.o \
 	src/session/policy_cache.o \
@@ -156,6 +157,12 @@ DATA = $(wildcard consistency--*--*.sql)
 DATA_built = consistency--$(version).sql
 
 PG_CPPFLAGS = -I$(srcdir)/src -I$(libpq_srcdir) -DCONSISTENCY_VERSION='"$(version)"'
+
+# For negative controls: mechanisms can be switched off (src/core/weaken.h).
+# Never for a server that somebody relies on.
+ifdef CONSISTENCY_WEAKEN
+PG_CPPFLAGS += -DCONSISTENCY_WEAKEN
+endif
 SHLIB_LINK_INTERNAL = $(libpq)
 
 # A server loads libraries into one name space.  Our own calls are bound to our
