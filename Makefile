@@ -2,6 +2,7 @@
 #
 # make, make install, make installcheck   as with every PostgreSQL extension
 # make test                               installs what is missing, then tests everything
+# make peer-suite                         PostgreSQL's own regression tests, with the extension
 # make soak                               kills the primary under load for five minutes
 # make demo, make demo-stop               a primary and two replicas to look at
 # make bench                              ratios against peers (after make install)
@@ -219,10 +220,14 @@ endif
 
 # These need nothing but bash and a package manager (see CONTRIBUTING.md).
 # ONLY narrows the tests, e.g. make test ONLY="regress test/t/001_preload.t".
-.PHONY: test soak demo demo-stop bench indent
+.PHONY: test peer-suite soak demo demo-stop bench indent
 
 test:
 	@bash test/run $(ONLY)
+
+# WAYS: some of preloaded extension routed forwarded; see test/pg_regress_suite.
+peer-suite:
+	@bash test/pg_regress_suite $(WAYS)
 
 # SOAK: seconds.
 SOAK ?= 300
