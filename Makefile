@@ -75,6 +75,7 @@ OBJS = \
 	src/exec/forward_transaction.o \
 	src/exec/forward_release.o \
 	src/exec/forward_hint.o \
+	src/exec/forward_own_lock.o \
 	src/exec/forward_hold.o \
 	src/exec/level_text.o \
 	src/exec/forward_utility.o \
