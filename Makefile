@@ -4,6 +4,7 @@
 # make test                               installs what is missing, then tests everything
 # make peer-suite                         PostgreSQL's own regression tests, with the extension
 # make soak                               kills the primary under load for five minutes
+# make fuzz                               tries the CRDT types at random for five minutes
 # make demo, make demo-stop               a primary and two replicas to look at
 # make bench                              ratios against peers (after make install)
 # make indent                             lays out the C sources as pgindent does
@@ -221,7 +222,7 @@ endif
 
 # These need nothing but bash and a package manager (see CONTRIBUTING.md).
 # ONLY narrows the tests, e.g. make test ONLY="regress test/t/001_preload.t".
-.PHONY: test peer-suite soak demo demo-stop bench indent
+.PHONY: test peer-suite soak fuzz demo demo-stop bench indent
 
 test:
 	@bash test/run $(ONLY)
@@ -234,6 +235,11 @@ peer-suite:
 SOAK ?= 300
 soak:
 	@KILL_SECONDS=$(SOAK) bash test/run test/t/031_forward_kill.t
+
+# FUZZ: seconds.
+FUZZ ?= 300
+fuzz:
+	@FUZZ=$(FUZZ) bash test/fuzz/run
 
 demo:
 	@bash demo/run
