@@ -2,6 +2,7 @@
 #
 # make, make install, make installcheck   as with every PostgreSQL extension
 # make test                               installs what is missing, then tests everything
+# make peer-suite                         PostgreSQL's own regression tests, with the extension
 # make soak                               kills the primary under load for five minutes
 # make fuzz                               tries the CRDT types at random for five minutes
 # make demo, make demo-stop               a primary and two replicas to look at
@@ -25,6 +26,7 @@ OBJS = \
 	src/core/position.o \
 	src/core/shmem.o \
 	src/core/wait_event.o \
+	src/core/weaken.o \
 	src/session/level.o \
 	src/session/policy.o \
 	src/session/policy_cache.o \
@@ -74,6 +76,7 @@ OBJS = \
 	src/exec/forward_transaction.o \
 	src/exec/forward_release.o \
 	src/exec/forward_hint.o \
+	src/exec/forward_own_lock.o \
 	src/exec/forward_hold.o \
 	src/exec/level_text.o \
 	src/exec/forward_utility.o \
@@ -157,6 +160,12 @@ DATA = $(wildcard consistency--*--*.sql)
 DATA_built = consistency--$(version).sql
 
 PG_CPPFLAGS = -I$(srcdir)/src -I$(libpq_srcdir) -DCONSISTENCY_VERSION='"$(version)"'
+
+# For negative controls: mechanisms can be switched off (src/core/weaken.h).
+# Never for a server that somebody relies on.
+ifdef CONSISTENCY_WEAKEN
+PG_CPPFLAGS += -DCONSISTENCY_WEAKEN
+endif
 SHLIB_LINK_INTERNAL = $(libpq)
 
 # A server loads libraries into one name space.  Our own calls are bound to our
@@ -213,10 +222,14 @@ endif
 
 # These need nothing but bash and a package manager (see CONTRIBUTING.md).
 # ONLY narrows the tests, e.g. make test ONLY="regress test/t/001_preload.t".
-.PHONY: test soak fuzz demo demo-stop bench indent
+.PHONY: test peer-suite soak fuzz demo demo-stop bench indent
 
 test:
 	@bash test/run $(ONLY)
+
+# WAYS: some of preloaded extension routed forwarded; see test/pg_regress_suite.
+peer-suite:
+	@bash test/pg_regress_suite $(WAYS)
 
 # SOAK: seconds.
 SOAK ?= 300

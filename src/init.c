@@ -12,6 +12,7 @@
 
 #include "core/guc.h"
 #include "core/shmem.h"
+#include "core/weaken.h"
 #include "crdt/clock.h"
 #include "crdt/replica_id.h"
 #include "exec/enforce.h"
@@ -68,6 +69,7 @@ _PG_init(void)
 	planner_hook_init();
 	utility_hook_init();
 	violations_init();
+	weaken_init();
 	guc_init();					/* last: it reserves the prefix of all
 								 * settings */
 }

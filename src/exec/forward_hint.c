@@ -18,6 +18,7 @@
 #include "utils/memutils.h"
 
 #include "exec/forward_hint.h"
+#include "exec/forward_own_lock.h"
 #include "exec/forward_transaction.h"
 #include "remote/remote_error.h"
 
@@ -38,8 +39,10 @@ forward_hint_init(void)
 static void
 add_hint(ErrorData *error)
 {
-	const char *hint = error->elevel == ERROR ? hint_for(error) : NULL;
+	const char *hint;
 
+	forward_own_lock_explain(error);
+	hint = error->elevel == ERROR ? hint_for(error) : NULL;
 	if (hint)
 	{
 		MemoryContext old = MemoryContextSwitchTo(error->assoc_context);

@@ -36,6 +36,7 @@
 #include "core/wait_event.h"
 #include "exec/client_transaction.h"
 #include "exec/forward_hold.h"
+#include "exec/forward_own_lock.h"
 #include "exec/forward_release.h"
 #include "exec/forward_transaction.h"
 #include "exec/level_text.h"
@@ -163,6 +164,7 @@ forward_transaction_begin(const Route *route, RemoteConnection *connection)
 	current.route = *route;
 	current.route.node_name = MemoryContextStrdup(TopTransactionContext, route->node_name);
 	current.levels = 0;
+	forward_own_lock_watch();
 }
 
 /*
@@ -358,6 +360,8 @@ track_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactionI
 
 	if (event == SUBXACT_EVENT_COMMIT_SUB || event == SUBXACT_EVENT_ABORT_SUB)
 		client_transaction_end_level(level);
+	if (event == SUBXACT_EVENT_ABORT_SUB && current.connection)
+		forward_own_lock_watch();
 	if (current.connection == NULL || current.levels < level)
 		return;
 	if (event == SUBXACT_EVENT_PRE_COMMIT_SUB)
@@ -580,7 +584,10 @@ forget(void)
 {
 	/* Mostly nothing went there, and this is done for every transaction. */
 	if (current.route.node_name != NULL || current.lost)
+	{
 		memset(&current, 0, sizeof(current));
+		forward_own_lock_forget();
+	}
 	changes_catalogs = false;
 	nesting_executions = 0;
 	forward_hold_forget();

@@ -26,6 +26,7 @@
 
 #include "core/compat.h"
 #include "core/guc.h"
+#include "core/weaken.h"
 #include "exec/meet.h"
 #include "exec/replay_wait.h"
 #include "node/node_catalog.h"
@@ -199,7 +200,7 @@ meet_with_fixed_snapshot(const Requirement *requirement, TimestampTz deadline, S
 		good = snapshot_holds(requirement, snapshot, seen);
 	else
 		good = barrier_is_behind(snapshot, barrier_bound(requirement), requirement->prefix, deadline);
-	if (!good)
+	if (!good && !weakened(MECHANISM_SNAPSHOT))
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("the transaction's snapshot may be older than its consistency allows"),
@@ -305,7 +306,7 @@ meet_bounds(const Requirement *requirement, TimestampTz deadline)
 	int64		began_us = node_clock_us();
 	ReplayGoal	goal;
 
-	if (!requirement_has_bounds(requirement))
+	if (!requirement_has_bounds(requirement) || weakened(MECHANISM_BOUNDS))
 		return MEET_OK;
 
 	goal = replay_goal(POSITION_NONE, deadline);
@@ -545,7 +546,7 @@ is_deposed(const Requirement *requirement)
 	Position	newer;
 
 	return (requirement->leader || requirement_has_bounds(requirement)) &&
-		!RecoveryInProgress() && node_state_deposed(&newer);
+		!RecoveryInProgress() && node_state_deposed(&newer) && !weakened(MECHANISM_DEPOSED);
 }
 
 /* The promise holds only while no failover happens: say so once a session. */

@@ -32,6 +32,7 @@
 
 #include "core/compat.h"
 #include "core/wait_event.h"
+#include "core/weaken.h"
 #include "exec/replay_pace.h"
 #include "exec/replay_wait.h"
 #include "node/node_freshness.h"
@@ -117,7 +118,7 @@ replay_wait(Position position, TimestampTz until, const ReplayGoal *goal)
 			return REPLAY_ENDED;
 		if (judge(position, &reached) == TIMELINE_LOST)
 			return REPLAY_LOST;
-		if (reached)
+		if (reached || weakened(MECHANISM_REPLAY_WAIT))
 			return REPLAY_REACHED;
 
 		now = GetCurrentTimestamp();

@@ -56,6 +56,7 @@
 #include "core/compat.h"
 #include "core/nap.h"
 #include "core/wait_event.h"
+#include "core/weaken.h"
 #include "requirement/barrier.h"
 #include "session/commits.h"
 
@@ -105,7 +106,8 @@ barrier_wait(XLogRecPtr upto, TimestampTz deadline)
 	HiddenCommits hidden;
 	bool		done;
 
-	if (commits_word_is_idle(pg_atomic_read_u64(&commits->word)))
+	if (weakened(MECHANISM_BARRIER) ||
+		commits_word_is_idle(pg_atomic_read_u64(&commits->word)))
 		return true;
 	if (!wait_for_committing(upto, deadline))
 		return false;
@@ -179,7 +181,8 @@ find_snapshot(Snapshot (*take) (void), XLogRecPtr upto, TimestampTz deadline)
 		HiddenCommits hidden;
 
 		pg_memory_barrier();
-		if (commits_word_is_idle(word) && pg_atomic_read_u64(&commits->word) == word)
+		if (weakened(MECHANISM_BARRIER) ||
+			(commits_word_is_idle(word) && pg_atomic_read_u64(&commits->word) == word))
 			return snapshot;
 
 		bound = Max(upto, visible_end(snapshot, deadline));
@@ -217,6 +220,8 @@ probe_snapshot(void)
 bool
 barrier_is_behind(Snapshot snapshot, XLogRecPtr upto, bool prefix, TimestampTz deadline)
 {
+	if (weakened(MECHANISM_BARRIER))
+		return true;
 	if (prefix)
 		upto = Max(upto, visible_end(snapshot, deadline));
 	return wait_for_committing(upto, deadline) && find_hidden(snapshot, upto).count == 0;

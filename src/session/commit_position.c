@@ -30,6 +30,7 @@
 #include "access/xlog_internal.h"
 #include "access/xlogrecovery.h"
 
+#include "core/weaken.h"
 #include "session/commit_position.h"
 #include "session/commits.h"
 
@@ -51,6 +52,11 @@ commit_position_bound(void)
 	}
 
 	bound.tli = GetWALInsertionTimeLine();
+	if (weakened(MECHANISM_ASYNC))
+	{
+		bound.lsn = GetFlushRecPtr(NULL);
+		return bound;
+	}
 	if (unlikely(pg_atomic_read_u32(&commits->async_under_way) > 0))
 	{
 		/* At the start of a page it is behind the page's header. */

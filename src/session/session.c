@@ -28,6 +28,7 @@
 #include "core/errors.h"
 #include "core/extension.h"
 #include "core/guc.h"
+#include "core/weaken.h"
 #include "session/commit_position.h"
 #include "session/session.h"
 #include "session/token.h"
@@ -105,7 +106,8 @@ session_token(void)
 void
 session_observed_here(void)
 {
-	context.observed = position_max(context.observed, commit_position_bound());
+	if (!weakened(MECHANISM_OBSERVED))
+		context.observed = position_max(context.observed, commit_position_bound());
 	has_read = true;
 }
 
@@ -119,7 +121,8 @@ void
 session_observed_elsewhere(Position position)
 {
 	has_read = true;
-	know_position(position);
+	if (!weakened(MECHANISM_ANSWERS))
+		know_position(position);
 }
 
 /* The session's reads must show this position from now on. */
@@ -220,7 +223,8 @@ assign_token(const char *newval, void *extra)
 	tell_again();
 	if (newval[0] == '\0')
 		session_reset();
-	else if (token_parse(newval, GetSystemIdentifier(), &position) == TOKEN_OK)
+	else if (token_parse(newval, GetSystemIdentifier(), &position) == TOKEN_OK &&
+			 !weakened(MECHANISM_TOKENS))
 		know_position(position);
 }
 
@@ -238,7 +242,7 @@ track_transaction(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_COMMIT:
 			/* A reader's WAL (pruning, say) is nothing that it has written. */
-			if (extension_was_created() &&
+			if (extension_was_created() && !weakened(MECHANISM_WRITTEN) &&
 				(wrote_without_xid || TransactionIdIsValid(GetTopTransactionIdIfAny())))
 				context.written = (Position)
 			{
