@@ -1,0 +1,130 @@
+
+=pod
+
+=head1 NAME
+
+ProxiedCluster - a cluster whose network is a proxy
+
+=head1 SYNOPSIS
+
+  my $cluster = ProxiedCluster->new(replicas => [ { name => 'near' }, { name => 'far' } ]);
+  $cluster->proxy->set('near', 'primary', 'both', 'cut');
+  $cluster->connect('near')                       # over the link from client to near
+  $cluster->connect('near', directly => 1)        # around it
+
+=head1 DESCRIPTION
+
+A ConsistencyCluster in which nodes and clients meet over links of Proxy: one for
+each ordered pair of nodes, and one from "client" to each node.  Replication,
+forwarding, routing and heartbeats go over them.  Servers listen at sockets in
+directories only; what is for the test itself (sql(), node()) goes there.
+
+All nodes have the same server objects, which replicate, and still each goes its
+own way: the server object names a service, and every server process has a service
+file of its own, in which the address of each node is that of its own link to it.
+Links are told apart by loopback addresses: 127.x.y.N for all links from the Nth.
+
+=cut
+
+package ProxiedCluster;
+
+use strict;
+use warnings FATAL => 'all';
+
+use parent 'ConsistencyCluster';
+use PostgreSQL::Test::Utils;
+use Proxy;
+
+sub new
+{
+	my ($class, %arg) = @_;
+	# run by run others, so that runs at the same time don't meet
+	my $net = sprintf '127.%d.%d', 1 + int($$ / 250) % 250, 1 + $$ % 250;
+	return $class->SUPER::new(%arg, net => $net);
+}
+
+sub proxy { my ($self) = @_; return $self->{proxy} //= $self->_make_proxy; }
+
+sub _sources { my ($self) = @_; return ('client', $self->names); }
+
+# The address at which one finds all nodes.
+sub _address_of
+{
+	my ($self, $from) = @_;
+	my @sources = $self->_sources;
+	my ($n) = grep { $sources[$_] eq $from } 0 .. $#sources;
+	return "$self->{arg}{net}." . ($n + 10);
+}
+
+sub _make_proxy
+{
+	my ($self) = @_;
+	my @links;
+	foreach my $from ($self->_sources)
+	{
+		foreach my $to ($self->names)
+		{
+			my $node = $self->node($to);
+			push @links, {
+				from => $from,
+				to => $to,
+				listen => [ $self->_address_of($from), $node->port ],
+				target => $node->host . '/.s.PGSQL.' . $node->port };
+		}
+	}
+	return Proxy->new(@links);
+}
+
+# --- what a ConsistencyCluster asks for -----------------------------------
+
+sub address_options
+{
+	my ($self, $name) = @_;
+	return "host '$name', port '" . $self->node($name)->port . "', service '$name'";
+}
+
+sub start_node
+{
+	my ($self, $name, @how) = @_;
+	$self->proxy;
+	my $file = PostgreSQL::Test::Utils::tempdir_short() . "/$name.services";
+	my $address = $self->_address_of($name);
+	open my $out, '>', $file or die "$file: $!";
+	print $out "[$_]\nhostaddr=$address\n" for $self->names;
+	close $out;
+	local %ENV = (%ENV, PGSERVICEFILE => $file, %{ $self->{environment}{$name} // {} });
+	return $self->node($name)->start(@how);
+}
+
+# What the environment of a node's server is to have, from its next start on.
+sub set_environment { my ($self, $name, %env) = @_; $self->{environment}{$name} = \%env; return; }
+
+sub stream_from
+{
+	my ($self, $name, $upstream) = @_;
+	my $node = $self->node($name);
+	my $conninfo = sprintf 'host=%s hostaddr=%s port=%d user=%s application_name=%s',
+	  $upstream, $self->_address_of($name), $self->node($upstream)->port, $self->superuser, $name;
+	$node->append_conf('postgresql.conf', "primary_conninfo = '$conninfo'");
+	$node->set_standby_mode;
+	return;
+}
+
+sub address
+{
+	my ($self, $name) = @_;
+	return ($self->_address_of('client'), $self->node($name)->port);
+}
+
+sub connect
+{
+	my ($self, $name, %arg) = @_;
+	return $self->SUPER::connect($name, %arg) unless delete $arg{directly};
+	my $node = $self->node($name);
+	my $user = $arg{user} // $self->superuser;
+	return WireClient->new(
+		host => $node->host, port => $node->port, user => $user,
+		password => $self->password_of($user), %arg);
+}
+
+1;
