@@ -45,6 +45,9 @@ sub new
 
 sub proxy { my ($self) = @_; return $self->{proxy} //= $self->_make_proxy; }
 
+# Which node is the primary.
+sub primary_name { my ($self) = @_; return $self->{primary} // 'primary'; }
+
 sub _sources { my ($self) = @_; return ('client', $self->names); }
 
 # The address at which one finds all nodes.

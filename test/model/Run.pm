@@ -1,0 +1,191 @@
+
+=pod
+
+=head1 NAME
+
+Run - one workload under one level with one schedule of faults, judged
+
+=head1 SYNOPSIS
+
+  my $run = Run->new(cluster => $cluster, workload => 'Pairs', level => 'causal',
+      faults => 'mild', seed => 3, seconds => 10, directory => $dir);
+  my $result = $run->go;      # { anomalies, judged, counts, faults, history, file }
+
+=head1 DESCRIPTION
+
+Clients are processes; each writes a history of its own, and all of them become
+the run's.  Half of them stay at a node each, the others move.  The faults happen
+in this process.  When time is up, all is healed, clients look at the end state,
+and stop.
+
+What clients and faults draw at random depends on the seed alone.  How they meet
+doesn't: a run can't be repeated to the letter, only made again.
+
+=cut
+
+package Run;
+
+use strict;
+use warnings FATAL => 'all';
+
+use Carp;
+use Check;
+use Faults;
+use History;
+use POSIX ();
+use Recorder;
+use Store;
+use Time::HiRes qw(time usleep);
+
+sub new
+{
+	my ($class, %arg) = @_;
+	my $self = bless { faults => 'none', seconds => 5, seed => 1, %arg, arg_workload => $arg{workload} }, $class;
+	$self->{all_healed} = "$arg{directory}/healed";
+	$self->{workload} = $self->_workload(0);
+	return $self;
+}
+
+sub _workload
+{
+	my ($self, $number) = @_;
+	my $class = "Workload::$self->{arg_workload}";
+	require "Workload/$self->{arg_workload}.pm";
+	my @nodes = $self->{cluster}->names;
+	return $class->new(
+		level => $self->{level}, seed => $self->{seed}, number => $number, nodes => \@nodes,
+		moves => $number % 2 == 0, directory => $self->{directory}, began => $self->{began});
+}
+
+sub go
+{
+	my ($self) = @_;
+	mkdir $self->{directory};
+	my $cluster = $self->{cluster};
+	my $faults = Faults->new(
+		cluster => $cluster, seed => $self->{seed}, kinds => $self->{faults},
+		tables => [ $self->{workload}->tables ]);
+	$self->_set_up;
+	$self->{began} = time;
+	$self->_start_client($_) for 1 .. $self->{workload}->clients;
+	$faults->run_until($self->{began} + $self->{seconds});
+	$faults->heal_all;
+	_touch($self->{all_healed});
+	$self->_wait_for_clients;
+	return $self->_judge($faults);
+}
+
+sub _touch { my ($file) = @_; open my $out, '>', $file or die "$file: $!"; close $out; return; }
+
+# --- before ---------------------------------------------------------------
+
+# Every key is written, by one transaction, which every node has replayed before
+# any client comes.
+sub _set_up
+{
+	my ($self) = @_;
+	my $cluster = $self->{cluster};
+	my $primary = $cluster->primary_name;
+	my $session = $cluster->connect($primary, directly => 1, user => 'app');
+	$session->do("SET consistency.routing = 'off'");
+	$session->do(Store::create_sql());
+	$session->do($_) for $self->{workload}->setup_sql;
+	my @ops = $self->{workload}->setup_ops;
+	my $invoked = Recorder::now();
+	$session->do('BEGIN');
+	foreach my $micro (@ops)
+	{
+		my ($f, $key, $value) = @$micro;
+		$session->do($f eq 'w' ? "INSERT INTO reg VALUES ('$key', '$value')" : "INSERT INTO list VALUES ('$key', '{$value}')")
+		  if $f eq 'w' || $f eq 'append';
+	}
+	$session->do('COMMIT');
+	$cluster->wait_replayed;
+	open my $out, '>', "$self->{directory}/setup.jsonl" or die $!;
+	print $out History::line(
+		process => 'setup', session => 1, node => $primary, level => $self->{level}, setup => 1,
+		invoked => $invoked, completed => Recorder::now(), outcome => 'ok', ops => \@ops) if @ops;
+	close $out;
+	return;
+}
+
+# --- clients --------------------------------------------------------------
+
+sub _start_client
+{
+	my ($self, $number) = @_;
+	my $pid = fork // die "could not fork: $!";
+	if ($pid == 0)
+	{
+		my $good = eval { $self->_client($number); 1 };
+		print "# client $number: $@" unless $good;
+		POSIX::_exit($good ? 0 : 1);    # without what the others would clean up
+	}
+	$self->{pid}{$number} = $pid;
+	return;
+}
+
+sub _client
+{
+	my ($self, $number) = @_;
+	my $workload = $self->_workload($number);
+	my @nodes = $self->{cluster}->names;
+	srand($self->{seed} * 1000 + $number);
+	my $client = Recorder->new(
+		cluster => $self->{cluster}, process => $number, level => $workload->level,
+		settings => [ $workload->settings ], home => $nodes[ $number % @nodes ],
+		file => "$self->{directory}/client$number.jsonl");
+	$workload->start($client);
+	my $end = $self->{began} + $self->{seconds} + 120;
+	while (!-e $self->{all_healed})
+	{
+		$workload->step($client);
+		die "nobody says stop\n" if time > $end;
+	}
+	$client->leave;
+	$client->resolve($self->{cluster}->primary_name);
+	$workload->at_end($client);
+	$client->finish;
+	return;
+}
+
+sub _wait_for_clients
+{
+	my ($self) = @_;
+	my @bad;
+	my $end = time + 60;
+	foreach my $number (sort { $a <=> $b } keys %{ $self->{pid} })
+	{
+		my $pid = $self->{pid}{$number};
+		my $done = 0;
+		while (!($done = waitpid $pid, POSIX::WNOHANG()) && time < $end) { usleep(10_000); }
+		if (!$done) { kill 'KILL', $pid; waitpid $pid, 0; }
+		push @bad, $number if !$done || $?;
+	}
+	croak "clients @bad ended badly, see the log" if @bad;
+	return;
+}
+
+# --- after ----------------------------------------------------------------
+
+sub _judge
+{
+	my ($self, $faults) = @_;
+	my $directory = $self->{directory};
+	my $history = History->read("$directory/setup.jsonl", map { "$directory/client$_.jsonl" } sort { $a <=> $b } keys %{ $self->{pid} });
+	my %about = (
+		workload => $self->{arg_workload}, level => $self->{level}, seed => $self->{seed},
+		schedule => $self->{faults}, faults => [ $faults->log ]);
+	%{ $history->about } = (%{ $history->about }, %about);
+	$history->write("$directory/history.jsonl");
+	my %counts = (ok => 0, failed => 0, unknown => 0);
+	$counts{ $_->{outcome} }++ for $history->operations;
+	my @checkers = $self->{workload}->checkers($self->{level});
+	my ($anomalies, $judged) = Check::judge(
+		$history, checkers => \@checkers, $self->{workload}->options($self->{cluster}));
+	return {
+		%about, anomalies => $anomalies, judged => $judged, counts => \%counts, history => $history,
+		file => "$directory/history.jsonl" };
+}
+
+1;
