@@ -39,6 +39,7 @@ use warnings FATAL => 'all';
 
 use Carp;
 use ConsistencyCluster ();
+use Digest::SHA qw(sha256);
 use Fault::Failover;
 use Fault::Link;
 use Fault::Load;
@@ -64,7 +65,7 @@ sub names { return sort keys %maker; }
 sub new
 {
 	my ($class, %arg) = @_;
-	my $self = bless { log => [], open => [], %arg }, $class;
+	my $self = bless { log => [], open => [], drawn => 0, %arg }, $class;
 	$self->{names} = $kinds{ $arg{kinds} } // [ split /,/, $arg{kinds} ];
 	foreach my $name (@{ $self->{names} }) { croak "no fault \"$name\"" unless $maker{$name}; }
 	return $self;
@@ -87,9 +88,7 @@ sub replicas
 sub random
 {
 	my ($self) = @_;
-	$self->{state} //= ($self->{seed} * 2654435761 + 12345) % 4294967296;
-	$self->{state} = ($self->{state} * 1664525 + 1013904223) % 4294967296;
-	return $self->{state} / 4294967296;
+	return unpack('N', sha256("$self->{seed}/" . $self->{drawn}++)) / 4294967296;
 }
 
 sub any { my ($self, @of) = @_; return $of[ int($self->random * @of) ]; }
@@ -164,6 +163,7 @@ sub begin
 	return if $fault->{alone} && @{ $self->{open} };
 	my %entry = (name => $name, what => $fault->{what}, begin => Recorder::now());
 	push @{ $self->{log} }, \%entry;
+	printf "# %.3f ", $entry{begin} / 1e9;
 	print "# fault: begin $name: $fault->{what}\n";
 	eval { $fault->{begin}->(); 1 } or $self->note("$name: $@");
 	push @{ $self->{open} }, { %$fault, entry => \%entry };

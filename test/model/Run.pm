@@ -33,6 +33,7 @@ use Check;
 use Faults;
 use History;
 use POSIX ();
+use PostgreSQL::Test::Utils;
 use Recorder;
 use Store;
 use Time::HiRes qw(time usleep);
@@ -54,13 +55,21 @@ sub _workload
 	my @nodes = $self->{cluster}->names;
 	return $class->new(
 		level => $self->{level}, seed => $self->{seed}, number => $number, nodes => \@nodes,
-		moves => $number % 2 == 0, directory => $self->{directory}, began => $self->{began});
+		moves => $number % 2 == 0, mail => $self->{mail}, began => $self->{began},
+		lossy => $self->{faults} =~ /lossy/ ? 1 : 0);
 }
+
+# Which level judges; and has anything to say of this workload?
+sub _by { my ($self) = @_; return $self->{as} // $self->{level}; }
+
+sub judges { my ($self) = @_; return scalar(my @checkers = $self->{workload}->checkers($self->_by)); }
 
 sub go
 {
 	my ($self) = @_;
 	mkdir $self->{directory};
+	# the path of a socket must be short
+	$self->{mail} = PostgreSQL::Test::Utils::tempdir_short();
 	my $cluster = $self->{cluster};
 	my $faults = Faults->new(
 		cluster => $cluster, seed => $self->{seed}, kinds => $self->{faults},
@@ -68,12 +77,35 @@ sub go
 	$self->_set_up;
 	$self->{began} = time;
 	$self->_start_client($_) for 1 .. $self->{workload}->clients;
-	$faults->run_until($self->{began} + $self->{seconds});
-	$faults->heal_all;
-	_touch($self->{all_healed});
-	$self->_wait_for_clients;
+	my $good = eval { $self->_run($faults); 1 };
+	my $error = $@;
+	if (!$good)
+	{
+		kill 'KILL', grep { $_ } values %{ $self->{pid} };
+		die $error;
+	}
 	return $self->_judge($faults);
 }
+
+sub _run
+{
+	my ($self, $faults) = @_;
+	$faults->run_until($self->{began} + $self->{seconds});
+	$self->_phase('healing');
+	$faults->heal_all;
+	_touch($self->{all_healed});
+	$self->_phase('clients stop');
+	$self->_wait_for_clients('stopped');
+	$self->{cluster}->wait_replayed;
+	_touch("$self->{directory}/finale");
+	$self->_phase('clients look at the end');
+	$self->_wait_for_clients;
+	$self->_phase('judging');
+	return;
+}
+
+# For the log.
+sub _phase { my ($self, $what) = @_; printf "# run: %.1f s: %s\n", time - $self->{began}, $what; return; }
 
 sub _touch { my ($file) = @_; open my $out, '>', $file or die "$file: $!"; close $out; return; }
 
@@ -133,7 +165,7 @@ sub _client
 	srand($self->{seed} * 1000 + $number);
 	my $client = Recorder->new(
 		cluster => $self->{cluster}, process => $number, level => $workload->level,
-		settings => [ $workload->settings ], home => $nodes[ $number % @nodes ],
+		settings => [ $workload->settings, $self->{routing} ? "SET consistency.routing = '$self->{routing}'" : () ], home => $nodes[ $number % @nodes ],
 		file => "$self->{directory}/client$number.jsonl");
 	$workload->start($client);
 	my $end = $self->{began} + $self->{seconds} + 120;
@@ -144,25 +176,39 @@ sub _client
 	}
 	$client->leave;
 	$client->resolve($self->{cluster}->primary_name);
+	_touch("$self->{directory}/stopped$number");
+	usleep(10_000) while !-e "$self->{directory}/finale";
 	$workload->at_end($client);
 	$client->finish;
 	return;
 }
 
+# Waits until all clients have left that mark, or are gone.
 sub _wait_for_clients
 {
-	my ($self) = @_;
+	my ($self, $mark) = @_;
 	my @bad;
 	my $end = time + 60;
 	foreach my $number (sort { $a <=> $b } keys %{ $self->{pid} })
 	{
-		my $pid = $self->{pid}{$number};
+		my $pid = $self->{pid}{$number} or next;
 		my $done = 0;
-		while (!($done = waitpid $pid, POSIX::WNOHANG()) && time < $end) { usleep(10_000); }
+		while (time < $end)
+		{
+			last if $mark && -e "$self->{directory}/$mark$number";
+			$done = waitpid($pid, POSIX::WNOHANG()) and last;
+			usleep(10_000);
+		}
+		next if $mark && !$done && time < $end;
 		if (!$done) { kill 'KILL', $pid; waitpid $pid, 0; }
 		push @bad, $number if !$done || $?;
+		$self->{pid}{$number} = 0;
 	}
-	croak "clients @bad ended badly, see the log" if @bad;
+	if (@bad)
+	{
+		kill 'KILL', grep { $_ } values %{ $self->{pid} };
+		croak "clients @bad ended badly, see the log";
+	}
 	return;
 }
 
@@ -180,9 +226,10 @@ sub _judge
 	$history->write("$directory/history.jsonl");
 	my %counts = (ok => 0, failed => 0, unknown => 0);
 	$counts{ $_->{outcome} }++ for $history->operations;
-	my @checkers = $self->{workload}->checkers($self->{level});
+	my @checkers = $self->{workload}->checkers($self->_by);
 	my ($anomalies, $judged) = Check::judge(
 		$history, checkers => \@checkers, $self->{workload}->options($self->{cluster}));
+	$self->_phase('judged');
 	return {
 		%about, anomalies => $anomalies, judged => $judged, counts => \%counts, history => $history,
 		file => "$directory/history.jsonl" };

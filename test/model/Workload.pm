@@ -15,7 +15,8 @@ A workload is a class in Workload/, with
   start($client)      called once in each client's process
   step($client)       one operation
   at_end($client)     called once in each process, when all faults are healed
-  checkers($level)    what judges the history: names, or [ name, options ]
+  checkers($level)    what judges the history: names, or [ name, options ]; by
+                      default what common_checkers() says
   options($cluster)   what the checkers are to know beside the history
 
 Each client is a process with random numbers of its own, a home among the nodes,
@@ -30,6 +31,7 @@ use strict;
 use warnings FATAL => 'all';
 
 use Store;
+use Time::HiRes qw(time);
 
 sub new
 {
@@ -75,6 +77,37 @@ sub maybe_move
 	$client->move(any(@{ $self->{nodes} }));
 	return;
 }
+
+# What judges registers with one writer each, or whose order is known, and lists.
+sub common_checkers
+{
+	my ($self, $level) = @_;
+	return () if $level eq 'weak';
+	my @lost = $self->{lossy} ? () : ('LostWrites');
+	# what a failover loses was seen in another order than what came instead
+	return ('Sessions') if $self->{lossy} && $level ne 'eventual' && $level ne 'bounded';
+	return @lost if $level eq 'eventual' || $level eq 'bounded';
+	return ('Sessions', @lost) if $level eq 'session';
+	return ('Sessions', 'Causal', [ 'Prefix', { sessions => 1, realtime => $level eq 'linearizable' ? 1 : 0 } ], @lost);
+}
+
+sub checkers { my ($self, $level) = @_; return $self->common_checkers($level); }
+
+# Reads all keys, when all is over.
+sub read_finally
+{
+	my ($self, $client, $kind, @keys) = @_;
+	foreach my $try (1 .. 20)
+	{
+		next unless $client->ready;
+		my $outcome = $client->operation([ map { [ 'r', $_ ] } @keys ], sub { Store::run(@_, kind => $kind) }, final => 1);
+		return if $outcome eq 'ok';
+	}
+	die "the end can't be read at " . $client->node . "\n";
+}
+
+# Keys that are used for a second each, so that none gets long: name0, name1, ...
+sub window { my ($self) = @_; my $n = int(time - $self->{began}); return $n > 119 ? 119 : $n; }
 
 # How a statement travels.
 sub way { return (extended => chance(0.5)); }

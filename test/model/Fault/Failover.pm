@@ -26,10 +26,24 @@ sub _received
 		"SELECT greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) - '0/0'") // 0;
 }
 
-# The replica that has the most.
+# All replicas leave the primary for good; which one has the most?  Only then can
+# that be said: what arrives later could have been acknowledged.
 sub _furthest
 {
 	my ($faults) = @_;
+	my @replicas = $faults->replicas;
+	foreach my $name (@replicas)
+	{
+		my $node = $faults->cluster->node($name);
+		$node->append_conf('postgresql.conf', "primary_conninfo = ''");
+		Fault::Process::reload($node);
+	}
+	foreach my $name (@replicas)
+	{
+		my $end = time + 10;
+		usleep(20_000)
+		  while time < $end && ($faults->try_sql($name, 'SELECT count(*) FROM pg_stat_wal_receiver') // 0) > 0;
+	}
 	my %received = map { $_ => _received($faults, $_) } $faults->replicas;
 	my ($best) = sort { $received{$b} <=> $received{$a} || $a cmp $b } keys %received;
 	return $best;

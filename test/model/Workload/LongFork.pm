@@ -34,13 +34,6 @@ sub step
 	return $client->operation([ [ 'r', 'x' ], [ 'r', 'y' ] ], sub { Store::run(@_, Workload::way()) });
 }
 
-sub checkers
-{
-	my ($self, $level) = @_;
-	return () if $level =~ /^(?:weak|bounded)$/;
-	return [ 'Prefix', { sessions => 0 } ] if $level eq 'eventual';
-	return ('Sessions') if $level eq 'session';
-	return ('Sessions', 'Causal', [ 'Prefix', { sessions => 1, realtime => $level eq 'linearizable' } ]);
-}
+sub at_end { my ($self, $client) = @_; return $self->read_finally($client, 'reg', qw(x y)); }
 
 1;

@@ -39,13 +39,6 @@ sub step
 	return $client->operation([ map { [ 'r', $_ ] } @keys ], sub { Store::run(@_, Workload::way()) });
 }
 
-sub checkers
-{
-	my ($self, $level) = @_;
-	return () if $level =~ /^(?:weak|bounded)$/;
-	return [ 'Prefix', { sessions => 0 } ] if $level eq 'eventual';
-	return ('Sessions') if $level eq 'session';
-	return ('Sessions', 'Causal', [ 'Prefix', { sessions => 1, realtime => $level eq 'linearizable' } ]);
-}
+sub at_end { my ($self, $client) = @_; return $self->read_finally($client, 'reg', $self->_keys); }
 
 1;
