@@ -172,6 +172,8 @@ sub _client
 	while (!-e $self->{all_healed})
 	{
 		$workload->step($client);
+		# more of the same proves nothing more
+		usleep(int rand 3000);
 		die "nobody says stop\n" if time > $end;
 	}
 	$client->leave;

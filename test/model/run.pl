@@ -57,6 +57,7 @@ my @workloads = $option{workloads} eq 'all' ? @all : split /,/, $option{workload
 
 my %count = (fine => 0, guilty => 0, broken => 0);
 my $end = time + 60 * $option{minutes};
+my $seed = $option{seed};
 my $cluster;
 
 # A cluster to run on; a new one after a run that broke.
@@ -72,6 +73,19 @@ sub make_cluster
 		}
 	}
 	return $new;
+}
+
+# Stops what is left of a cluster, and keeps it.
+sub put_aside
+{
+	my ($old) = @_;
+	foreach my $node (map { $old->node($_) } $old->names)
+	{
+		kill 'CONT', Fault::Process::all_of($node);
+		Fault::Process::kill_everything($node);
+		rename $node->basedir, $node->basedir . ".broken$seed";
+	}
+	return;
 }
 
 sub show
@@ -103,7 +117,6 @@ sub keep
 }
 
 printf $out "%-12s %-12s %5s %6s %6s %6s %7s %6s  %s\n", qw(workload level seed faults ok failed unknown judged verdict);
-my $seed = $option{seed};
 RUN: foreach my $level (split /,/, $option{levels})
 {
 	foreach my $workload (@workloads)
@@ -123,7 +136,7 @@ RUN: foreach my $level (split /,/, $option{levels})
 		{
 			$count{broken}++;
 			printf $out "%-12s %-12s %5d  broken: %s", $workload, $level, $seed, $@;
-			$cluster->proxy->heal if $cluster;
+			put_aside($cluster) if $cluster;
 			undef $cluster;
 		}
 		else

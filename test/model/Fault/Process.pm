@@ -123,6 +123,8 @@ sub kill_everything
 	my @pids = all_of($node);
 	kill 'KILL', @pids;
 	_await_end(@pids);
+	# a process that is dead and not yet waited for looks alive to those who start one
+	unlink $node->data_dir . '/postmaster.pid' unless grep { alive($_) } @pids;
 	undef $node->{_pid};
 	return;
 }
