@@ -150,7 +150,11 @@ foreach my $name (qw(pg_class pg_attribute pg_proc pg_constraint pg_trigger pg_d
 			pg_default_acl => 'defaclacl', pg_index => 'indisvalid, indisready' }->{$name};
 		my $schema = "(SELECT oid FROM pg_namespace WHERE nspname = 'public')";
 		my $where = { pg_class => "relnamespace = $schema", pg_attribute => "attrelid = 't'::regclass",
-			pg_proc => "pronamespace = $schema", pg_index => "indrelid = 't'::regclass" }->{$name} // 'oid > 16384';
+			pg_proc => "pronamespace = $schema", pg_index => "indrelid = 't'::regclass",
+			pg_constraint => "connamespace = $schema", pg_trigger => "tgrelid = 't'::regclass" }->{$name} // 'oid > 16384';
+		# but for the extension's own, which only one side has
+		my $own = "SELECT 1 FROM pg_depend WHERE deptype = 'e' AND classid = '$name'::regclass AND objid = $name.oid";
+		$where .= " AND NOT EXISTS ($own)" if $name =~ /^pg_(class|proc|constraint)$/;
 		$session->query("SELECT $columns FROM $name WHERE $where ORDER BY $columns");
 	});
 }
