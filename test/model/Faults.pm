@@ -28,7 +28,7 @@ Kinds of schedules:
             that loses nothing, without it may
   lossy     those, and failovers that lose what was written last for certain
 
-or a list of names, with commas.
+or a list of these and of single faults, with commas.
 
 =cut
 
@@ -40,6 +40,7 @@ use warnings FATAL => 'all';
 use Carp;
 use ConsistencyCluster ();
 use Digest::SHA qw(sha256);
+use Fault::Clock;
 use Fault::Failover;
 use Fault::Link;
 use Fault::Load;
@@ -50,7 +51,7 @@ use Time::HiRes qw(time usleep);
 
 my %maker = (
 	%Fault::Replay::faults, %Fault::Process::faults, %Fault::Link::faults, %Fault::Load::faults,
-	%Fault::Failover::faults);
+	%Fault::Failover::faults, %Fault::Clock::faults);
 my @mild = sort map { keys %$_ } \%Fault::Replay::faults, \%Fault::Process::faults, \%Fault::Link::faults,
   \%Fault::Load::faults;
 my %kinds = (
@@ -66,7 +67,7 @@ sub new
 {
 	my ($class, %arg) = @_;
 	my $self = bless { log => [], open => [], drawn => 0, %arg }, $class;
-	$self->{names} = $kinds{ $arg{kinds} } // [ split /,/, $arg{kinds} ];
+	$self->{names} = [ map { @{ $kinds{$_} // [$_] } } split /,/, $arg{kinds} ];
 	foreach my $name (@{ $self->{names} }) { croak "no fault \"$name\"" unless $maker{$name}; }
 	return $self;
 }

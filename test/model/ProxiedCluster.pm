@@ -22,6 +22,9 @@ directories only; what is for the test itself (sql(), node()) goes there.
 All nodes have the same server objects, which replicate, and still each goes its
 own way: the server object names a service, and every server process has a service
 file of its own, in which the address of each node is that of its own link to it.
+With the option clocks => 1 every server looks at a clock of its own (libfaketime),
+which set_clock() steps; their monotonic clocks stay what they are.
+
 Links are told apart by loopback addresses: 127.x.y.N for all links from the Nth.
 
 =cut
@@ -95,12 +98,43 @@ sub start_node
 	open my $out, '>', $file or die "$file: $!";
 	print $out "[$_]\nhostaddr=$address\n" for $self->names;
 	close $out;
-	local %ENV = (%ENV, PGSERVICEFILE => $file, %{ $self->{environment}{$name} // {} });
+	local %ENV = (%ENV, PGSERVICEFILE => $file, $self->_clock_environment($name));
 	return $self->node($name)->start(@how);
 }
 
-# What the environment of a node's server is to have, from its next start on.
-sub set_environment { my ($self, $name, %env) = @_; $self->{environment}{$name} = \%env; return; }
+# --- clocks ---------------------------------------------------------------
+
+sub has_clocks { my ($self) = @_; return $self->{arg}{clocks} ? 1 : 0; }
+
+# Sets a server's clock: so many seconds ahead.
+sub set_clock
+{
+	my ($self, $name, $seconds) = @_;
+	my $file = $self->{clock}{$name} //= PostgreSQL::Test::Utils::tempdir_short() . "/$name.clock";
+	open my $out, '>', "$file.new" or die "$file: $!";
+	printf $out "%+f\n", $seconds;
+	close $out;
+	rename "$file.new", $file or die "$file: $!";
+	return;
+}
+
+sub _clock_environment
+{
+	my ($self, $name) = @_;
+	return () unless $self->has_clocks;
+	my ($library) = glob '/usr/lib/*/faketime/libfaketime.so.1';
+	die "libfaketime is not installed: see tools/install_packages --test\n" unless $library;
+	$self->set_clock($name, 0) unless $self->{clock}{$name};
+	return (
+		LD_PRELOAD => $library,
+		FAKETIME_TIMESTAMP_FILE => $self->{clock}{$name},
+		FAKETIME_NO_CACHE => 1,
+		FAKETIME_DONT_FAKE_MONOTONIC => 1,
+		DONT_FAKE_MONOTONIC => 1,
+		NO_FAKE_STAT => 1);
+}
+
+# --- the network ----------------------------------------------------------
 
 sub stream_from
 {

@@ -8,7 +8,8 @@ Store - how micro-operations become SQL
 =head1 DESCRIPTION
 
 Registers lie in a table "reg" (k, v), lists in "list", where an append is an
-UPDATE that adds an element to an array.  Values are unique for each key.
+UPDATE that adds an element to an array.  Values are unique for each key.  If they
+begin with a version ("7:whatever"), only a higher one replaces a lower one.
 
 run() is what an operation of Recorder does: one statement that is a transaction
 of its own, if its micro-operations can be had so; otherwise a transaction block.
@@ -32,20 +33,9 @@ use Carp;
 sub create_sql
 {
 	return <<'SQL';
-DROP TABLE IF EXISTS reg, list, written;
+DROP TABLE IF EXISTS reg, list;
 CREATE TABLE reg (k text PRIMARY KEY, v text NOT NULL) WITH (fillfactor = 20);
 CREATE TABLE list (k text PRIMARY KEY, v int[] NOT NULL) WITH (fillfactor = 20);
-SQL
-}
-
-# Every write to a register is noted, by a trigger: which order the versions have.
-sub written_sql
-{
-	return <<'SQL';
-CREATE TABLE written (n bigserial, k text, v text);
-CREATE OR REPLACE FUNCTION note_written() RETURNS trigger LANGUAGE plpgsql AS
-	'BEGIN INSERT INTO written (k, v) VALUES (NEW.k, NEW.v); RETURN NULL; END';
-CREATE TRIGGER note_written AFTER INSERT OR UPDATE ON reg FOR EACH ROW EXECUTE FUNCTION note_written();
 SQL
 }
 
@@ -119,6 +109,9 @@ sub _write
 		$sql =~ s/\$(\d)/'$parameters[$1 - 1]'/g;
 		@parameters = ();
 	}
+	# A write whose outcome is unknown may happen late, when the session is long past
+	# it.  Where values tell their version, that must not undo a later one.
+	$sql .= " AND split_part(v, ':', 1)::int < $1" if $f eq 'w' && $value =~ /^(\d+):/;
 	my $result = $c->$by($sql, @parameters);
 	my ($count) = $result->{tag} =~ /^UPDATE (\d+)$/;
 	if ($f eq 'cas') { $micro->[3] = $count ? 1 : 0; }

@@ -10,22 +10,28 @@ run.pl - attacks levels by workloads under faults, and judges what clients saw
 
   run.pl [option ...]
 
-  --workloads LIST   Pairs,LongFork,... or "all" (default: all that say something
-                     of the level)
+Without --levels, --workloads and --faults the plan "proof" is carried out: see
+Plan.pm.  Otherwise each of the workloads under each of the levels:
+
+  --workloads LIST   Pairs,LongFork,... (default: all that say something of a level)
   --levels LIST      session,causal,... (default: session,causal,sequential,bounded)
   --faults KINDS     none, mild, clean, crash, lossy, or names of faults: see
                      Faults.pm (default: mild)
   --sync             synchronous standbys: any one of the two
-  --as LEVEL         what clients see is judged by this level, not by their own: a
-                     negative control
-  --seconds N        of each run (default: 10)
-  --minutes N        no run begins later (default: 10)
-  --seed N           of the first run; the next one has the next number
-  --keep DIRECTORY   where the histories of runs that are found guilty go
+  --clocks           servers have clocks of their own, for the fault "clock"
+  --as LEVEL         what clients see is judged by this level, not by their own
   --conf TEXT        more lines for all nodes' postgresql.conf
   --routing WHAT     consistency.routing of all clients
 
-Exit status: 0 if all runs are fine, 1 if one was found guilty, 2 if one broke.
+In any case:
+
+  --minutes N        no run begins later (default: 10)
+  --seconds N        of each run (default: such that the plan fits)
+  --seed N           of the first run; the next one has the next number
+  --soak             begin again, with other seeds, until the minutes are over
+  --keep DIRECTORY   where the histories of runs that are found guilty go
+
+Exit status: 0 if all runs are as they should be, 1 if not, 2 if one broke.
 
 =cut
 
@@ -41,70 +47,96 @@ BEGIN { open $out, '>&', \*STDOUT or die $!; $out->autoflush(1); }
 
 use File::Copy ();
 use Getopt::Long;
-use ProxiedCluster;
+use List::Util qw(sum);
+use Plan;
 use PostgreSQL::Test::Utils;
+use ProxiedCluster;
 use Run;
 use Time::HiRes qw(time);
 
-my @all = qw(Pairs LongFork Monotonic Chains Append Serializable Bank Counter Staleness Register);
-my %option = (
-	workloads => 'all', levels => 'session,causal,sequential,bounded', faults => 'mild', seconds => 10, minutes => 10,
-	seed => 1, keep => 'proof_failures');
-GetOptions(\%option, 'workloads=s', 'levels=s', 'faults=s', 'sync', 'as=s', 'seconds=f', 'minutes=f', 'seed=i', 'keep=s',
-	'conf=s', 'routing=s')
+my %option = (minutes => 10, seed => 1, keep => 'proof_failures');
+GetOptions(\%option, 'workloads=s', 'levels=s', 'faults=s', 'sync', 'clocks', 'as=s', 'conf=s', 'routing=s',
+	'minutes=f', 'seconds=f', 'seed=i', 'soak', 'keep=s')
   or exit 2;
-my @workloads = $option{workloads} eq 'all' ? @all : split /,/, $option{workloads};
 
-my %count = (fine => 0, guilty => 0, broken => 0);
 my $end = time + 60 * $option{minutes};
 my $seed = $option{seed};
-my $cluster;
+my %count = (fine => 0, guilty => 0, broken => 0);
 
-# A cluster to run on; a new one after a run that broke.
-sub make_cluster
+# --- what is to be done ---------------------------------------------------
+
+sub stages
 {
-	my $new = ProxiedCluster->new(conf => "consistency.wait_timeout = '2s'\n" . ($option{conf} // ''));
-	if ($option{sync})
+	return Plan::plan('proof') unless grep { defined $option{$_} } qw(workloads levels faults);
+	my @workloads = $option{workloads} ? split /,/, $option{workloads} : @Plan::workloads;
+	my @levels = split /,/, $option{levels} // 'session,causal,sequential,bounded';
+	my @runs;
+	foreach my $level (@levels)
 	{
-		foreach my $name ($new->names)
-		{
-			$new->sql($name, q{ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (primary, near, far)'});
-			$new->node($name)->reload;
-		}
+		push @runs, map { [ $_, $level, $option{faults} // 'mild', as => $option{as} ] } @workloads;
 	}
-	return $new;
+	return { name => 'as told', sync => $option{sync}, clocks => $option{clocks}, runs => \@runs };
 }
 
-# Stops what is left of a cluster, and keeps it.
+# How long runs of weight 1 can be; starting, healing and judging take time as well.
+sub seconds_for
+{
+	my (@stages) = @_;
+	return $option{seconds} if $option{seconds};
+	my $runs = sum(map { scalar @{ $_->{runs} } } @stages);
+	my $weight = sum(map { ($_->{weight} // 1) * @{ $_->{runs} } } @stages);
+	my $seconds = (60 * $option{minutes} - 8 * @stages - 4 * $runs) / $weight;
+	return $seconds < 2 ? 2 : $seconds > 30 ? 30 : $seconds;
+}
+
+# --- clusters -------------------------------------------------------------
+
+sub make_cluster
+{
+	my ($stage) = @_;
+	my $cluster = ProxiedCluster->new(
+		conf => "consistency.wait_timeout = '2s'\n" . ($option{conf} // ''), clocks => $stage->{clocks});
+	foreach my $name ($stage->{sync} ? $cluster->names : ())
+	{
+		$cluster->sql($name, q{ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (primary, near, far)'});
+		$cluster->node($name)->reload;
+	}
+	return $cluster;
+}
+
+# Stops what is left of a cluster, and keeps its files under another name.
 sub put_aside
 {
-	my ($old) = @_;
-	foreach my $node (map { $old->node($_) } $old->names)
+	my ($cluster, $suffix) = @_;
+	return unless $cluster;
+	foreach my $node (map { $cluster->node($_) } $cluster->names)
 	{
 		kill 'CONT', Fault::Process::all_of($node);
 		Fault::Process::kill_everything($node);
-		rename $node->basedir, $node->basedir . ".broken$seed";
+		rename $node->basedir, $node->basedir . ".$suffix";
 	}
 	return;
 }
 
+# --- what is said ---------------------------------------------------------
+
+sub names_of { my ($result) = @_; my %names = map { $_->{name} => 1 } @{ $result->{anomalies} }; return sort keys %names; }
+
 sub show
 {
-	my ($workload, $level, $seed, $result) = @_;
-	my $judged = 0;
-	$judged += $_ for values %{ $result->{judged} };
-	my @anomalies = @{ $result->{anomalies} };
-	my %names = map { $_->{name} => 1 } @anomalies;
-	my $faults = () = @{ $result->{faults} };
-	printf $out "%-12s %-12s %5d %6d %6d %6d %7d %6d  %s\n", $workload, $level, $seed, $faults,
-	  @{ $result->{counts} }{qw(ok failed unknown)}, $judged, @anomalies ? join(' ', sort keys %names) : 'fine';
-	return @anomalies;
+	my ($spec, $result, $verdict) = @_;
+	my $judged = sum(0, values %{ $result->{judged} });
+	printf $out "%-12s %-12s %-9s %5d %6d %6d %6d %7d %7d  %s\n", @$spec[ 0, 1 ], substr($spec->[2], 0, 9), $seed,
+	  scalar @{ $result->{faults} }, @{ $result->{counts} }{qw(ok failed unknown)}, $judged, $verdict;
+	return;
 }
 
 # Keeps a history, and what is wrong with it.
 sub keep
 {
-	my ($name, $result, @anomalies) = @_;
+	my ($spec, $result) = @_;
+	my $name = join('-', @$spec[ 0 .. 2 ], $seed) =~ tr/,/+/r;
+	my @anomalies = @{ $result->{anomalies} };
 	mkdir $option{keep};
 	File::Copy::copy($result->{file}, "$option{keep}/$name.jsonl");
 	open my $file, '>', "$option{keep}/$name.txt" or die $!;
@@ -112,41 +144,62 @@ sub keep
 	printf $file "%d-%d %s: %s\n", $_->{begin}, $_->{end} // 0, $_->{name}, $_->{what} for @{ $result->{faults} };
 	close $file;
 	print $out '  ' . substr(Check::text($_) =~ s/\n/\n  /gr, 0, 1200) . "\n" for @anomalies[ 0 .. ($#anomalies < 1 ? $#anomalies : 1) ];
-	print $out "  all of it: $option{keep}/$name.{txt,jsonl}\n";
+	print $out "  all of it: $option{keep}/$name.txt and .jsonl\n";
 	return;
 }
 
-printf $out "%-12s %-12s %5s %6s %6s %6s %7s %6s  %s\n", qw(workload level seed faults ok failed unknown judged verdict);
-RUN: foreach my $level (split /,/, $option{levels})
+# --- runs -----------------------------------------------------------------
+
+# One run; false if it broke.
+sub go
 {
-	foreach my $workload (@workloads)
+	my ($cluster, $spec, $seconds) = @_;
+	my ($workload, $level, $faults, %more) = @$spec;
+	my $run = Run->new(
+		cluster => $cluster, workload => $workload, level => $level, faults => $faults, seed => $seed, seconds => $seconds,
+		directory => PostgreSQL::Test::Utils::tempdir() . "/$seed", as => $more{as}, routing => $option{routing});
+	return 1 unless $run->judges;
+	my $result = eval { $run->go };
+	if (!$result)
 	{
-		last RUN if time > $end;
-		my $run;
-		my $result = eval {
-			$cluster //= make_cluster();
-			$run = Run->new(
-				cluster => $cluster, workload => $workload, level => $level, faults => $option{faults}, seed => $seed,
-				seconds => $option{seconds}, directory => PostgreSQL::Test::Utils::tempdir() . "/$seed", as => $option{as},
-				routing => $option{routing});
-			$run->judges ? $run->go : 0;
-		};
-		next if defined $result && !$result;
-		if (!$result)
+		$count{broken}++;
+		printf $out "%-12s %-12s %-9s %5d  broken: %s", @$spec[ 0 .. 2 ], $seed, $@;
+		return 0;
+	}
+	my @names = names_of($result);
+	my $empty = !sum(0, values %{ $result->{judged} });
+	my $good = $more{guilty} ? grep({ $_ =~ $more{guilty} } @names) : !@names && !$empty;
+	$count{ $good ? 'fine' : 'guilty' }++;
+	my $verdict = $more{guilty} ? ($good ? 'found guilty: ' : 'NOT FOUND GUILTY: ') . "@names" : "@names" || ($empty ? 'NOTHING JUDGED' : 'fine');
+	show($spec, $result, $verdict);
+	keep($spec, $result) if !$good && @names;
+	return 1;
+}
+
+sub carry_out
+{
+	my ($stage, $unit) = @_;
+	my $cluster;
+	print $out "\n$stage->{name}\n";
+	foreach my $spec (@{ $stage->{runs} })
+	{
+		last if time > $end;
+		my $good = eval { $cluster //= make_cluster($stage); 1 };
+		print $out "broken: $@" unless $good;
+		if (!$good || !go($cluster, $spec, $unit * ($stage->{weight} // 1)))
 		{
-			$count{broken}++;
-			printf $out "%-12s %-12s %5d  broken: %s", $workload, $level, $seed, $@;
-			put_aside($cluster) if $cluster;
+			put_aside($cluster, "broken$seed");
 			undef $cluster;
-		}
-		else
-		{
-			my @anomalies = show($workload, $level, $seed, $result);
-			$count{ @anomalies ? 'guilty' : 'fine' }++;
-			keep("$workload-$level-$option{faults}-$seed", $result, @anomalies) if @anomalies;
 		}
 		$seed++;
 	}
+	put_aside($cluster, "done$seed");
+	return;
 }
-print $out join(', ', map { "$count{$_} $_" } qw(fine guilty broken)) . "\n";
+
+my @stages = stages();
+my $unit = seconds_for(@stages);
+printf $out "%-12s %-12s %-9s %5s %6s %6s %6s %7s %7s  %s\n", qw(workload level faults seed faults ok failed unknown judged verdict);
+do { carry_out($_, $unit) for @stages; } while ($option{soak} && time < $end);
+print $out "\n" . join(', ', map { "$count{$_} $_" } qw(fine guilty broken)) . "\n";
 exit($count{broken} ? 2 : $count{guilty} || !$count{fine} ? 1 : 0);

@@ -5,7 +5,7 @@ package Fault::Link;
 use strict;
 use warnings FATAL => 'all';
 
-our %faults = (cut => \&cut, isolate => \&isolate, late => \&late, slow => \&slow, reset => \&resets, refuse => \&refuse);
+our %faults = (cut => \&cut, isolate => \&isolate, late => \&late, slow => \&slow, reset => \&resets, refuse => \&refuse, late_acks => \&late_acks);
 
 # A link at random: from a node, or now and then from clients, to another node.
 sub _link
@@ -65,6 +65,19 @@ sub isolate
 	return {
 		what => "$name is cut off from the other nodes ($way)",
 		begin => sub { $set->('cut') },
+		heal => sub { $set->('pass') } };
+}
+
+# Whatever replicas say to the primary is late: so are acknowledgements of synchronous
+# standbys, and commits are seen there before they are seen at the primary.
+sub late_acks
+{
+	my ($faults) = @_;
+	my ($primary, $milliseconds) = ($faults->primary, $faults->any(5, 20, 50));
+	my $set = sub { $faults->cluster->proxy->set($_, $primary, 'there', @_) for $faults->replicas; };
+	return {
+		what => "replicas are heard $milliseconds ms late at $primary",
+		begin => sub { $set->('delay', $milliseconds) },
 		heal => sub { $set->('pass') } };
 }
 

@@ -1,0 +1,67 @@
+
+=pod
+
+=head1 NAME
+
+Plan - which runs are made when nobody says which
+
+=head1 DESCRIPTION
+
+plan(name) returns a list of stages; each has a cluster of its own: name, options
+of the cluster (sync, clocks), weight (how long its runs are, compared with others),
+and runs: [ workload, level, faults, option => ... ].
+Options of a run: as (the level that judges), guilty (a pattern: an anomaly of such
+a name must be found, or the run proves that nothing is looked at).
+
+=cut
+
+package Plan;
+
+use strict;
+use warnings FATAL => 'all';
+
+use Carp;
+
+our @workloads = qw(Pairs LongFork Monotonic Chains Append Serializable Bank Counter Staleness Register);
+
+# What must be found when less is promised than is judged by.
+sub _controls
+{
+	return (
+		[ 'Pairs', 'eventual', 'pause,delay,fits', as => 'session', guilty => qr/read-your-writes/ ],
+		[ 'Monotonic', 'eventual', 'pause,delay,fits', as => 'session', guilty => qr/monotonic-reads/ ],
+		[ 'Chains', 'eventual', 'pause,delay,fits', as => 'causal', guilty => qr/causal/ ],
+		[ 'Staleness', 'eventual', 'pause,delay', as => 'linearizable', guilty => qr/too-stale/ ],
+		[ 'Register', 'causal', 'pause,delay,fits', as => 'linearizable', guilty => qr/not-linearizable/ ]);
+}
+
+# These need acknowledgements of synchronous standbys.
+sub _sync_controls
+{
+	return ([ 'LongFork', 'eventual', 'late_acks', as => 'prefix', guilty => qr/long-fork/ ]);
+}
+
+sub _each { my ($level, $faults, @workloads) = @_; return map { [ $_, $level, $faults ] } @workloads; }
+
+sub plan
+{
+	my ($name) = @_;
+	my @mild = map { _each($_, 'mild', @workloads) } qw(causal session sequential bounded);
+	my @crash = (
+		_each('linearizable', 'crash', qw(Register Pairs Append Counter Staleness)),
+		_each('causal', 'crash', qw(Chains LongFork Pairs Serializable Bank)),
+		_each('linearizable', 'late_acks,mild', qw(Register LongFork)),
+		_each('session', 'crash', qw(Monotonic Pairs)), _each('bounded', 'clean', qw(Staleness)));
+	my @lossy = (_each('session', 'lossy', qw(Pairs Monotonic Chains)), _each('causal', 'lossy', qw(Pairs Chains)));
+	return (
+		{ name => 'controls: must be found guilty', runs => [ _controls() ] },
+		{ name => 'synchronous standbys, controls', sync => 1, runs => [ _sync_controls() ] },
+		{ name => 'no failover', runs => \@mild },
+		{ name => 'synchronous standbys, failover', sync => 1, weight => 2, runs => \@crash },
+		{ name => 'failover that loses', weight => 2, runs => \@lossy },
+		{ name => 'clocks step', clocks => 1, runs => [ _each('bounded', 'clock,pause,cut', qw(Staleness)), _each('causal', 'clock,mild', qw(Counter Pairs)) ] })
+	  if $name eq 'proof';
+	croak "no plan \"$name\"";
+}
+
+1;
