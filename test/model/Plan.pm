@@ -22,6 +22,9 @@ use warnings FATAL => 'all';
 
 use Carp;
 
+# faults that take no commit back, and end no server
+my $gentle = 'late_acks,pause,fits,delay,late,cut,slow,reset,conflict,ddl,slow_commit,storm,stop';
+
 our @workloads = qw(Pairs LongFork Monotonic Chains Append Serializable Bank Counter Staleness Register);
 
 # What must be found when less is promised than is judged by.
@@ -51,6 +54,7 @@ sub plan
 		_each('linearizable', 'crash', qw(Register Pairs Append Counter Staleness)),
 		_each('causal', 'crash', qw(Chains LongFork Pairs Serializable Bank)),
 		_each('linearizable', 'late_acks,mild', qw(Register LongFork)),
+		(map { _each($_, $gentle, 'Mixed') } qw(causal sequential session)),
 		_each('session', 'crash', qw(Monotonic Pairs)), _each('bounded', 'clean', qw(Staleness)));
 	my @lossy = (_each('session', 'lossy', qw(Pairs Monotonic Chains)), _each('causal', 'lossy', qw(Pairs Chains)));
 	return (
