@@ -3,6 +3,7 @@
 # make, make install, make installcheck   as with every PostgreSQL extension
 # make test                               installs what is missing, then tests everything
 # make soak                               kills the primary under load for five minutes
+# make proof                              attacks the levels under faults for ten minutes, and judges
 # make demo, make demo-stop               a primary and two replicas to look at
 # make bench                              ratios against peers (after make install)
 # make indent                             lays out the C sources as pgindent does
@@ -212,7 +213,7 @@ endif
 
 # These need nothing but bash and a package manager (see CONTRIBUTING.md).
 # ONLY narrows the tests, e.g. make test ONLY="regress test/t/001_preload.t".
-.PHONY: test soak demo demo-stop bench indent
+.PHONY: test soak proof demo demo-stop bench indent
 
 test:
 	@bash test/run $(ONLY)
@@ -221,6 +222,10 @@ test:
 SOAK ?= 300
 soak:
 	@KILL_SECONDS=$(SOAK) bash test/run test/t/031_forward_kill.t
+
+# PROOF: options of test/model/run.pl, e.g. make proof PROOF="--minutes 60 --soak --seed 1000".
+proof:
+	@bash test/proof $(PROOF)
 
 demo:
 	@bash demo/run

@@ -8,7 +8,7 @@ Plan - which runs are made when nobody says which
 =head1 DESCRIPTION
 
 plan(name) returns a list of stages; each has a cluster of its own: name, options
-of the cluster (sync, clocks), weight (how long its runs are, compared with others),
+of the cluster (sync, clocks, cascade), weight (how long its runs are, compared with others),
 and runs: [ workload, level, faults, option => ... ].
 Options of a run: as (the level that judges), guilty (a pattern: an anomaly of such
 a name must be found, or the run proves that nothing is looked at).
@@ -63,6 +63,7 @@ sub plan
 		{ name => 'no failover', runs => \@mild },
 		{ name => 'synchronous standbys, failover', sync => 1, weight => 2, runs => \@crash },
 		{ name => 'failover that loses', weight => 2, runs => \@lossy },
+		{ name => 'a cascading replica', cascade => 1, runs => [ _each('causal', 'mild', qw(Monotonic Chains)), _each('session', 'clean', 'Pairs') ] },
 		{ name => 'clocks step', clocks => 1, runs => [ _each('bounded', 'clock,pause,cut', qw(Staleness)), _each('causal', 'clock,mild', qw(Counter Pairs)) ] })
 	  if $name eq 'proof';
 	croak "no plan \"$name\"";

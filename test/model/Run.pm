@@ -39,6 +39,9 @@ use Recorder;
 use Store;
 use Time::HiRes qw(time usleep);
 
+# clients that run, by process id: who started them
+my %started;
+
 sub new
 {
 	my ($class, %arg) = @_;
@@ -97,6 +100,8 @@ sub _run
 	_touch($self->{all_healed});
 	$self->_phase('clients stop');
 	$self->_wait_for_clients('stopped');
+	# what was committed and not waited for is flushed, or else nobody sends it
+	$self->{cluster}->sql($self->{cluster}->primary_name, q{SELECT pg_logical_emit_message(true, 'end', '')});
 	$self->{cluster}->wait_replayed;
 	_touch("$self->{directory}/finale");
 	$self->_phase('clients look at the end');
@@ -150,12 +155,21 @@ sub _start_client
 	my $pid = fork // die "could not fork: $!";
 	if ($pid == 0)
 	{
+		@SIG{qw(INT TERM)} = ('DEFAULT', 'DEFAULT');
 		my $good = eval { $self->_client($number); 1 };
 		print "# client $number: $@" unless $good;
 		POSIX::_exit($good ? 0 : 1);    # without what the others would clean up
 	}
 	$self->{pid}{$number} = $pid;
+	$started{$pid} = $$;
 	return;
+}
+
+# Clients end with the process that started them, however it ends.
+END
+{
+	local $?;
+	kill 'KILL', grep { $started{$_} == $$ } keys %started;
 }
 
 sub _client
@@ -206,6 +220,7 @@ sub _wait_for_clients
 		if (!$done) { kill 'KILL', $pid; waitpid $pid, 0; }
 		push @bad, $number if !$done || $?;
 		$self->{pid}{$number} = 0;
+		delete $started{$pid};
 	}
 	if (@bad)
 	{

@@ -18,6 +18,7 @@ Plan.pm.  Otherwise each of the workloads under each of the levels:
   --faults KINDS     none, mild, clean, crash, lossy, or names of faults: see
                      Faults.pm (default: mild)
   --sync             synchronous standbys: any one of the two
+  --cascade          a replica of the replica "far", too
   --clocks           servers have clocks of their own, for the fault "clock"
   --as LEVEL         what clients see is judged by this level, not by their own
   --conf TEXT        more lines for all nodes' postgresql.conf
@@ -55,13 +56,16 @@ use Run;
 use Time::HiRes qw(time);
 
 my %option = (minutes => 10, seed => 1, keep => 'proof_failures');
-GetOptions(\%option, 'workloads=s', 'levels=s', 'faults=s', 'sync', 'clocks', 'as=s', 'conf=s', 'routing=s',
+GetOptions(\%option, 'workloads=s', 'levels=s', 'faults=s', 'sync', 'clocks', 'cascade', 'as=s', 'conf=s', 'routing=s',
 	'minutes=f', 'seconds=f', 'seed=i', 'soak', 'keep=s')
   or exit 2;
 
 my $end = time + 60 * $option{minutes};
 my $seed = $option{seed};
 my %count = (fine => 0, guilty => 0, broken => 0);
+
+# servers, clients and the proxy end with this
+$SIG{INT} = $SIG{TERM} = sub { exit 130 };
 
 # --- what is to be done ---------------------------------------------------
 
@@ -75,7 +79,7 @@ sub stages
 	{
 		push @runs, map { [ $_, $level, $option{faults} // 'mild', as => $option{as} ] } @workloads;
 	}
-	return { name => 'as told', sync => $option{sync}, clocks => $option{clocks}, runs => \@runs };
+	return { name => 'as told', sync => $option{sync}, clocks => $option{clocks}, cascade => $option{cascade}, runs => \@runs };
 }
 
 # How long runs of weight 1 can be; starting, healing and judging take time as well.
@@ -95,6 +99,7 @@ sub make_cluster
 {
 	my ($stage) = @_;
 	my $cluster = ProxiedCluster->new(
+		replicas => [ { name => 'near' }, { name => 'far' }, $stage->{cascade} ? { name => 'leaf', from => 'far' } : () ],
 		conf => "consistency.wait_timeout = '2s'\n" . ($option{conf} // ''), clocks => $stage->{clocks});
 	foreach my $name ($stage->{sync} ? $cluster->names : ())
 	{

@@ -91,9 +91,9 @@ sub _by_prepared
 {
 	my ($self, $c, $ops) = @_;
 	$c->reads('DEALLOCATE ALL') if Workload::chance(0.05);
-	my $there = $c->reads("SELECT count(*) FROM pg_prepared_statements WHERE name = 'both'")->{rows}[0][0];
-	$c->reads('PREPARE both (text, text) AS SELECT k, v FROM reg WHERE k IN ($1, $2)') unless $there;
-	_take($ops, @{ $c->reads("EXECUTE both ('x', 'y')")->{rows} });
+	my $there = $c->reads("SELECT count(*) FROM pg_prepared_statements WHERE name = 'pair'")->{rows}[0][0];
+	$c->reads('PREPARE pair (text, text) AS SELECT k, v FROM reg WHERE k IN ($1, $2)') unless $there;
+	_take($ops, @{ $c->reads("EXECUTE pair ('x', 'y')")->{rows} });
 	return;
 }
 
