@@ -34,8 +34,8 @@ my @kinds = (
 	[ 'G-nonadjacent', 'rw', [qw(ww wr rw)], 'nonadjacent' ],
 	[ 'G2', 'rw', [qw(ww wr rw)] ]);
 
-# So many edges of a component are tried as the first edge of a cycle.
-our $tries = 200;
+# So many edges are followed in search of the cycles of one kind, in all.
+our $effort = 60_000;
 
 sub new
 {
@@ -123,104 +123,115 @@ sub _has
 
 # --- cycles -------------------------------------------------------------
 
-# All kinds of cycles, but for one of each kind and component: ([ name, [ node,
-# ... ], [ type, ... ] ], ...), where type i leads from node i to the next one.
-# Options: base => types that are always followed; orders => types that are
-# followed next, one after the other, and named behind the kind ("G0-session");
-# allow => { name => 1 } of what isn't looked for.  Second value: gave up on
-# some component.
+# All kinds of cycles, but no more than one of each kind and component:
+# ([ name, [ node, ... ], [ type, ... ] ], ...), where type i leads from node i to
+# the next one.  Options: base => types that are always followed; orders => types
+# that are followed next, one after the other, and named behind the kind
+# ("G0-session"); allow => { name => 1 } of what isn't looked for.  Second value:
+# a component that has cycles, of which none was found in time.
 sub cycles
 {
 	my ($self, %option) = @_;
 	my @orders = @{ $option{orders} // [] };
 	my @base = @{ $option{base} // [] };
 	my (@found, $gave_up);
-	foreach my $component ($self->components(qw(ww wr rw), @base, @orders))
+	foreach my $n (0 .. @orders)
 	{
-		my %inside = map { $_ => 1 } @$component;
-		my ($cycles, $all_tried) = $self->_cycles_inside(\%inside, \@base, \@orders, $option{allow} // {});
-		push @found, @$cycles;
-		$gave_up = $component if !@$cycles && !$all_tried;
+		my @extra = (@base, @orders[ 0 .. $n - 1 ]);
+		my @components = $self->components(qw(ww wr rw), @extra);
+		my $cut = 0;
+		foreach my $kind (@kinds)
+		{
+			my $name = $kind->[0] . ($n ? "-$orders[$n - 1]" : '');
+			next if $option{allow}{$name};
+			my @needs = ((grep { $_ eq 'rw' } @{ $kind->[2] }) ? 'rw' : (), $n ? $orders[ $n - 1 ] : ());
+			my $search = { name => $name, kind => $kind, extra => \@extra, needs => \@needs, left => $effort };
+			foreach my $component (@components)
+			{
+				my $cycle = $self->_cycle_inside($component, $search, \@found);
+				push @found, [ $name, @$cycle ] if $cycle;
+			}
+			$cut ||= $search->{left} <= 0;
+		}
+		next unless $cut && $n == @orders;
+		my %known = map { $_ => 1 } map { @{ $_->[1] } } @found;
+		($gave_up) = grep { !grep { $known{$_} } @$_ } @components;
 	}
 	return (\@found, $gave_up);
 }
 
-sub _cycles_inside
+# A cycle of one kind in a component, or undef.  One that another order isn't
+# needed for was found before; edges of known cycles are not begun with.
+sub _cycle_inside
 {
-	my ($self, $inside, $base, $orders, $allow) = @_;
-	my @found;
-	my $all_tried = 1;
-	foreach my $kind (@kinds)
-	{
-		my ($kind_name, $first, $types, $nonadjacent) = @$kind;
-		foreach my $n (0 .. @$orders)
-		{
-			my $name = $kind_name . ($n ? "-$orders->[$n - 1]" : '');
-			next if $allow->{$name};
-			my @needs = (($first eq 'rw' && grep { $_ eq 'rw' } @$types) ? 'rw' : (), $n ? $orders->[ $n - 1 ] : ());
-			# an edge that has several types is taken for the first of these
-			my @types = sort { ($a eq 'rw') <=> ($b eq 'rw') } @$types, @$base, @$orders[ 0 .. $n - 1 ];
-			my ($cycle, $cut) = $self->_cycle_from($inside, $first, \@types, $nonadjacent, \@needs, \@found);
-			$all_tried = 0 if $cut;
-			next unless $cycle;
-			push @found, [ $name, @$cycle ];
-			last;
-		}
-	}
-	return (\@found, $all_tried);
-}
-
-# A cycle that begins with an edge of type $first and goes on along some types,
-# those that it needs among them; else it is of another kind.  Edges that are
-# part of a cycle found before are not begun with.
-sub _cycle_from
-{
-	my ($self, $inside, $first, $types, $nonadjacent, $needs, $found) = @_;
+	my ($self, $component, $search, $found) = @_;
+	my ($name, $first, $types, $nonadjacent) = @{ $search->{kind} };
+	my %inside = map { $_ => 1 } @$component;
 	my %used;
-	foreach my $cycle (@$found)
+	foreach my $cycle (grep { $inside{ $_->[1][0] } } @$found)
 	{
-		my ($nodes, $labels) = @$cycle[ 1, 2 ];
+		my $nodes = $cycle->[1];
+		return if $cycle->[0] =~ /^\Q$name\E(?:-(?:session|realtime))?$/;
 		$used{"$nodes->[$_] $nodes->[ ($_ + 1) % @$nodes ]"} = 1 for 0 .. $#$nodes;
 	}
-	my $tried = 0;
-	foreach my $from (sort { $a <=> $b } keys %$inside)
+	# an edge that has several types is taken for the first of these
+	my @types = sort { ($a eq 'rw') <=> ($b eq 'rw') } @$types, @{ $search->{extra} };
+	my $next = $self->_labelled(\%inside, \@types);
+	foreach my $from (@$component)
 	{
 		my $edges = $self->{edges}[$from];
 		foreach my $to (sort { $a <=> $b } grep { exists $edges->{$_}{$first} } keys %$edges)
 		{
-			next if !$inside->{$to} || $used{"$from $to"};
-			return (undef, 1) if $tried++ >= $tries;
-			my $path = $self->_path($to, $from, $inside, $types, $nonadjacent) or next;
+			next if !$inside{$to} || $used{"$from $to"};
+			return if $search->{left} <= 0;
+			my $path = _path($next, $to, $from, $nonadjacent, \$search->{left}) or next;
 			my @nodes = map { $_->[0] } @$path;
 			my (undef, @labels) = map { $_->[1] } @$path;
-			next if grep { my $need = $_; !grep { $_ eq $need } @labels } @$needs;
+			next if grep { my $need = $_; !grep { $_ eq $need } @labels } @{ $search->{needs} };
 			# the path ends where the cycle begins
-			return ([ [ $from, @nodes[ 0 .. $#nodes - 1 ] ], [ $first, @labels ] ], 0);
+			return [ [ $from, @nodes[ 0 .. $#nodes - 1 ] ], [ $first, @labels ] ];
 		}
 	}
-	return (undef, 0);
+	return;
 }
 
-# The shortest path inside a component: [ [ node, type of the edge to it ], ... ],
-# beginning with the start itself.  With $nonadjacent no two edges of type rw
-# follow each other, and neither the first nor the last is one (the cycle was
-# begun with one).
+# The edges of some types between some nodes: { node => [ [ node, type ], ... ] }.
+sub _labelled
+{
+	my ($self, $inside, $types) = @_;
+	my %next;
+	foreach my $from (keys %$inside)
+	{
+		my $edges = $self->{edges}[$from];
+		foreach my $to (sort { $a <=> $b } grep { $inside->{$_} } keys %$edges)
+		{
+			foreach my $type (@$types)
+			{
+				next unless exists $edges->{$to}{$type};
+				push @{ $next{$from} }, [ $to, $type ];
+				last;
+			}
+		}
+	}
+	return \%next;
+}
+
+# The shortest path, [ [ node, type of the edge to it ], ... ], beginning with the
+# start itself.  With $nonadjacent no two edges of type rw follow each other, and
+# neither the first nor the last is one (the cycle was begun with one).
 sub _path
 {
-	my ($self, $start, $goal, $inside, $types, $nonadjacent) = @_;
+	my ($next, $start, $goal, $nonadjacent, $left) = @_;
 	my %came = ("$start 1" => undef);
 	my @queue = ([ $start, 1 ]);
 	while (@queue)
 	{
 		my ($node, $after_rw) = @{ shift @queue };
-		my $edges = $self->{edges}[$node];
-		foreach my $to (sort { $a <=> $b } grep { $inside->{$_} } keys %$edges)
+		foreach my $edge (@{ $next->{$node} // [] })
 		{
-			my @labels = grep { exists $edges->{$to}{$_} } @$types;
-			@labels = grep { $_ ne 'rw' } @labels if $nonadjacent && ($after_rw || $to == $goal);
-			next unless @labels;
-			# the one that says most comes first
-			my $label = $labels[0];
+			my ($to, $label) = @$edge;
+			return if $$left-- <= 0;
+			next if $nonadjacent && $label eq 'rw' && ($after_rw || $to == $goal);
 			my $state = $nonadjacent && $label eq 'rw' ? 1 : 0;
 			next if exists $came{"$to $state"};
 			$came{"$to $state"} = [ $node, $after_rw, $label ];

@@ -177,7 +177,7 @@ sub add
 sub finish
 {
 	my ($self) = @_;
-	my @ops = sort { $a->{invoked} <=> $b->{invoked} } @{ $self->{operations} };
+	my @ops = sort { $a->{invoked} <=> $b->{invoked} || $a->{process} cmp $b->{process} } @{ $self->{operations} };
 	$ops[$_]{index} = $_ for 0 .. $#ops;
 	$self->{operations} = \@ops;
 	$self->_find_versions;

@@ -215,15 +215,8 @@ sub _of_value
 	return $number + 0;
 }
 
-# Did this write happen, as far as is known?  Acknowledged, or seen by somebody.
-sub happened
-{
-	my ($self, $op, $key, $value) = @_;
-	return 1 if $op->{outcome} eq 'ok';
-	return $op->{outcome} eq 'unknown' && $self->{seen}{$key}{$value} ? 1 : 0;
-}
-
-# The same of an operation: then all its writes have happened, as it is atomic.
+# Did an operation happen, as far as is known?  Acknowledged, or one of its writes
+# was seen by somebody; then all of them have happened, as it is atomic.
 sub op_happened
 {
 	my ($self, $op) = @_;

@@ -38,14 +38,22 @@ sub check
 	my $versions = Versions->new($history, $options);
 	my $report = Check::report($options);
 	$report->add_all($versions->problems);
-	my %final;
+	my (%final, %seen);
+	foreach my $op (grep { $_->{outcome} eq 'ok' } $history->operations)
+	{
+		foreach my $micro (History::external_reads($op))
+		{
+			my (undef, $key, $value) = @$micro;
+			$seen{$key}{$_} //= $op for ref $value ? @$value : $value // ();
+		}
+	}
 	foreach my $op (grep { $_->{final} && $_->{outcome} eq 'ok' } $history->operations)
 	{
 		push @{ $final{ $_->[1] } }, [ $_->[2], $op ] for History::external_reads($op);
 	}
 	foreach my $key ($versions->keys_written)
 	{
-		_judge($report, $versions, $key, $_) for @{ $final{$key} // [] };
+		_judge($report, $versions, $key, $seen{$key}, $_) for @{ $final{$key} // [] };
 		_judge_same($report, $key, @{ $final{$key} // [] });
 		my ($any) = grep { $_->[1]{outcome} eq 'ok' } $versions->order($key);
 		$report->add('no-final-read', "nobody has read \"$key\" in the end.", [ $any->[1] ]) if $any && !$final{$key};
@@ -55,7 +63,7 @@ sub check
 
 sub _judge
 {
-	my ($report, $versions, $key, $final) = @_;
+	my ($report, $versions, $key, $seen, $final) = @_;
 	my ($value, $reader) = @$final;
 	my $is_list = $versions->is_list($key);
 	my %there = $is_list ? map { $_ => 1 } @{ $value // [] } : ();
@@ -63,7 +71,9 @@ sub _judge
 	foreach my $entry ($versions->order($key))
 	{
 		my ($version, $op, $written) = @$entry;
-		next if $op == $reader || ($op->{completed} // $op->{invoked}) > $reader->{invoked};
+		# known to be there by its acknowledgement, or else by the first who saw it
+		my $since = $op->{completed} // ($seen->{$written} ? $seen->{$written}{completed} : undef);
+		next if $op == $reader || !defined $since || $since > $reader->{invoked};
 		$report->judged;
 		next if $is_list ? $there{$written} : $version <= $shown;
 		my ($name, $how) = $op->{outcome} eq 'ok' ? ('lost-write', 'acknowledged') : ('lost-read', 'seen');

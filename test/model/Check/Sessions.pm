@@ -125,7 +125,7 @@ sub _saw
 	my @values = ref $value ? @$value : ($value);
 	my $done = ref $value ? $state->{done}{$key} // 0 : 0;
 	# of a list, what this session has looked at before needs no second look
-	foreach my $seen (@values[ ($done <= @values ? $done : 0) .. $#values ])
+	foreach my $seen (@values[ $done .. $#values ])
 	{
 		my $writer = $self->{versions}->writer($key, $seen);
 		# its own session's is another guarantee
