@@ -106,7 +106,7 @@ sub try_sql
 	local $WireClient::timeout = 5;
 	eval {
 		my $session = $self->{cluster}->connect($name, directly => 1, application_name => 'fault');
-		$session->do("SET consistency.routing = 'off'; SET consistency = 'weak'");
+		$session->do("SET consistency.routing = 'off'; SET consistency = 'weak'") unless $ConsistencyCluster::plain;
 		$value = $session->value($sql);
 		$session->close;
 		1;
@@ -202,7 +202,7 @@ sub heal_all
 	{
 		$self->try_sql($name, 'SELECT pg_wal_replay_resume() WHERE pg_is_wal_replay_paused()');
 	}
-	$cluster->wait_all_up;
+	$cluster->wait_all_up unless $ConsistencyCluster::plain;
 	$cluster->wait_replayed;
 	return;
 }

@@ -8,10 +8,11 @@ Plan - which runs are made when nobody says which
 =head1 DESCRIPTION
 
 plan(name) returns a list of stages; each has a cluster of its own: name, options
-of the cluster (sync, clocks, cascade), weight (how long its runs are, compared with others),
+of the cluster (plain, sync, clocks, cascade), weight (how long its runs are, compared with others),
 and runs: [ workload, level, faults, option => ... ].
 Options of a run: as (the level that judges), guilty (a pattern: an anomaly of such
-a name must be found, or the run proves that nothing is looked at).
+a name must be found, or the run proves that nothing is looked at), only (the node
+that all clients go to).
 
 =cut
 
@@ -60,6 +61,9 @@ sub plan
 	return (
 		{ name => 'controls: must be found guilty', runs => [ _controls() ] },
 		{ name => 'synchronous standbys, controls', sync => 1, runs => [ _sync_controls() ] },
+		{ name => 'plain PostgreSQL, synchronous standbys', plain => 1, sync => 1, runs => [
+			[ 'LongFork', 'eventual', 'late_acks', as => 'prefix', guilty => qr/long-fork/ ],
+			[ 'LongFork', 'eventual', 'late_acks', as => 'prefix', only => 'primary' ] ] },
 		{ name => 'no failover', runs => \@mild },
 		{ name => 'synchronous standbys, failover', sync => 1, weight => 2, runs => \@crash },
 		{ name => 'failover that loses', weight => 2, runs => \@lossy },

@@ -44,6 +44,7 @@ package Recorder;
 use strict;
 use warnings FATAL => 'all';
 
+use ConsistencyCluster ();
 use History;
 use Time::HiRes qw(clock_gettime usleep CLOCK_MONOTONIC);
 use WireClient;
@@ -138,6 +139,7 @@ sub ready
 sub _greet
 {
 	my ($self, $wire) = @_;
+	return if $ConsistencyCluster::plain;
 	my @words = ("SET consistency = '$self->{level}'", @{ $self->{settings} });
 	push @words, "SET consistency.token = '$self->{token}'" if $self->{token};
 	foreach my $sql (@words)

@@ -51,12 +51,15 @@ sub new
 	return $self;
 }
 
+# Where clients go: everywhere, or to one node only.
+sub _nodes { my ($self) = @_; return $self->{only} // $self->{cluster}->names; }
+
 sub _workload
 {
 	my ($self, $number) = @_;
 	my $class = "Workload::$self->{arg_workload}";
 	require "Workload/$self->{arg_workload}.pm";
-	my @nodes = $self->{cluster}->names;
+	my @nodes = $self->_nodes;
 	return $class->new(
 		level => $self->{level}, seed => $self->{seed}, number => $number, nodes => \@nodes,
 		moves => $number % 2 == 0, mail => $self->{mail}, began => $self->{began},
@@ -176,11 +179,11 @@ sub _client
 {
 	my ($self, $number) = @_;
 	my $workload = $self->_workload($number);
-	my @nodes = $self->{cluster}->names;
+	my @nodes = $self->_nodes;
 	srand($self->{seed} * 1000 + $number);
 	my $client = Recorder->new(
 		cluster => $self->{cluster}, process => $number, level => $workload->level,
-		settings => [ $workload->settings, "SET consistency.routing = '" . ($self->{routing} // ($number % 3 ? 'auto' : 'always')) . "'" ], home => $nodes[ $number % @nodes ],
+		settings => [ $workload->settings, "SET consistency.routing = '" . ($self->{routing} // ($number % 3 ? 'auto' : 'always')) . "'" ], home => $workload->home // $nodes[ $number % @nodes ],
 		file => "$self->{directory}/client$number.jsonl");
 	$workload->start($client);
 	my $end = $self->{began} + $self->{seconds} + 120;

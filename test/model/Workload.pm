@@ -63,6 +63,9 @@ sub level { my ($self) = @_; return $self->{level}; }
 
 sub settings { return (); }
 
+# Where a client is at first, if it matters.
+sub home { return; }
+
 # --- for step() -----------------------------------------------------------
 
 sub any { my (@of) = @_; return $of[ int rand @of ]; }

@@ -18,6 +18,7 @@ Plan.pm.  Otherwise each of the workloads under each of the levels:
   --faults KINDS     none, mild, clean, crash, lossy, or names of faults: see
                      Faults.pm (default: mild)
   --sync             synchronous standbys: any one of the two
+  --plain            without the extension: only LongFork can do without it
   --cascade          a replica of the replica "far", too
   --clocks           servers have clocks of their own, for the fault "clock"
   --as LEVEL         what clients see is judged by this level, not by their own
@@ -56,7 +57,7 @@ use Run;
 use Time::HiRes qw(time);
 
 my %option = (minutes => 10, seed => 1, keep => 'proof_failures');
-GetOptions(\%option, 'workloads=s', 'levels=s', 'faults=s', 'sync', 'clocks', 'cascade', 'as=s', 'conf=s', 'routing=s',
+GetOptions(\%option, 'workloads=s', 'levels=s', 'faults=s', 'sync', 'clocks', 'cascade', 'plain', 'as=s', 'conf=s', 'routing=s',
 	'minutes=f', 'seconds=f', 'seed=i', 'soak', 'keep=s')
   or exit 2;
 
@@ -79,7 +80,7 @@ sub stages
 	{
 		push @runs, map { [ $_, $level, $option{faults} // 'mild', as => $option{as} ] } @workloads;
 	}
-	return { name => 'as told', sync => $option{sync}, clocks => $option{clocks}, cascade => $option{cascade}, runs => \@runs };
+	return { name => 'as told', sync => $option{sync}, clocks => $option{clocks}, cascade => $option{cascade}, plain => $option{plain}, runs => \@runs };
 }
 
 # How long runs of weight 1 can be; starting, healing and judging take time as well.
@@ -98,9 +99,10 @@ sub seconds_for
 sub make_cluster
 {
 	my ($stage) = @_;
+	$ConsistencyCluster::plain = $stage->{plain} ? 1 : 0;
 	my $cluster = ProxiedCluster->new(
 		replicas => [ { name => 'near' }, { name => 'far' }, $stage->{cascade} ? { name => 'leaf', from => 'far' } : () ],
-		conf => "consistency.wait_timeout = '2s'\n" . ($option{conf} // ''), clocks => $stage->{clocks});
+		conf => ($stage->{plain} ? '' : "consistency.wait_timeout = '2s'\n") . ($option{conf} // ''), clocks => $stage->{clocks});
 	foreach my $name ($stage->{sync} ? $cluster->names : ())
 	{
 		$cluster->sql($name, q{ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (primary, near, far)'});
@@ -162,7 +164,7 @@ sub go
 	my ($workload, $level, $faults, %more) = @$spec;
 	my $run = Run->new(
 		cluster => $cluster, workload => $workload, level => $level, faults => $faults, seed => $seed, seconds => $seconds,
-		directory => PostgreSQL::Test::Utils::tempdir() . "/$seed", as => $more{as}, routing => $option{routing});
+		directory => PostgreSQL::Test::Utils::tempdir() . "/$seed", as => $more{as}, routing => $option{routing}, only => $more{only});
 	return 1 unless $run->judges;
 	my $result = eval { $run->go };
 	if (!$result)

@@ -20,10 +20,13 @@ sub start
 	return;
 }
 
+# Without the extension only the primary takes writes.
+sub home { my ($self) = @_; return $ConsistencyCluster::plain && $self->{number} <= 2 ? 'primary' : undef; }
+
 sub step
 {
 	my ($self, $client) = @_;
-	$self->maybe_move($client, 0.05);
+	$self->maybe_move($client, 0.05) unless $self->home;
 	return unless $client->ready;
 	if ($self->{number} <= 2)
 	{
