@@ -57,7 +57,7 @@ sub plan
 		_each('linearizable', 'late_acks,mild', qw(Register LongFork)),
 		(map { _each($_, $gentle, 'Mixed') } qw(causal sequential session)),
 		_each('session', 'crash', qw(Monotonic Pairs)), _each('bounded', 'clean', qw(Staleness)));
-	my @lossy = (_each('session', 'lossy', qw(Pairs Monotonic Chains)), _each('causal', 'lossy', qw(Pairs Chains)));
+	my @lossy = ([ 'Append', 'session', 'lossy_failover', as => 'lossless', guilty => qr/lost-write/ ], _each('session', 'lossy', qw(Pairs Monotonic Chains)), _each('causal', 'lossy', qw(Pairs Chains)));
 	return (
 		{ name => 'controls: must be found guilty', runs => [ _controls() ] },
 		{ name => 'synchronous standbys, controls', sync => 1, runs => [ _sync_controls() ] },

@@ -35,7 +35,7 @@ at the end (resolve()).
 
 A session is a token.  A client whose connection is lost goes on in the same
 session with the last token that it was told.  One whose position was lost in a
-failover (YC002) begins a new session.
+failover (YC002, but not from a primary that was deposed) begins a new session.
 
 =cut
 
@@ -117,7 +117,7 @@ sub ready
 		my $error = $wire ? $self->_greet($wire) : 1;
 		if ($error)
 		{
-			$self->_new_session if ref $error && $error->{code} eq 'YC002';
+			$self->_new_session if ref $error && _is_lost($error);
 			usleep(50_000);
 			return 0;
 		}
@@ -159,7 +159,7 @@ sub import_token
 	if (!$result) { $self->leave(rudely => 1); return 0; }
 	if ($result->{error})
 	{
-		$self->leave(forget => $result->{error}{code} eq 'YC002');
+		$self->leave(forget => _is_lost($result->{error}));
 		return 0;
 	}
 	$self->_note_token;
@@ -241,9 +241,17 @@ sub _outcome
 		return $self->{may_commit} ? 'unknown' : 'failed';
 	}
 	return $self->_ask_ticket($failure, $op) if $failure->{code} eq '08007' && $self->{may_commit};
-	if ($failure->{code} eq 'YC002') { $self->leave(forget => 1); }
+	if ($failure->{code} eq 'YC002') { $self->leave(forget => _is_lost($failure)); }
 	else { $self->_roll_back; }
 	return 'failed';
+}
+
+# Is what the session knows of gone for good?  A primary that was deposed refuses
+# what it can't know yet; elsewhere that still holds.
+sub _is_lost
+{
+	my ($error) = @_;
+	return $error->{code} eq 'YC002' && $error->{message} !~ /newer timeline|not the primary any more/ ? 1 : 0;
 }
 
 sub _roll_back

@@ -81,13 +81,14 @@ sub maybe_move
 	return;
 }
 
-# What judges by a level (or by "prefix": that all see one order of writes, and nothing
-# else) registers with one writer each, or whose order is known, and lists.
+# What judges, by a level, registers with one writer each and lists.  By "prefix": that
+# all see one order of writes; by "lossless": that all is there in the end.
 sub common_checkers
 {
 	my ($self, $level) = @_;
 	return () if $level eq 'weak';
 	return [ 'Prefix', { sessions => 0 } ] if $level eq 'prefix';
+	return ('LostWrites') if $level eq 'lossless';
 	my @lost = $self->{lossy} ? () : ('LostWrites');
 	# what a failover loses was seen in another order than what came instead
 	return ('Sessions') if $self->{lossy} && $level ne 'eventual' && $level ne 'bounded';

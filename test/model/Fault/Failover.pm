@@ -138,6 +138,8 @@ sub failover
 				usleep(700_000);
 			}
 			Fault::Process::kill_everything($faults->cluster->node($old));
+			# what was under way never arrives
+			$faults->cluster->proxy->reset('*', $old);
 			$faults->cluster->proxy->heal;
 			usleep(200_000);
 			_promote($faults, _furthest($faults));

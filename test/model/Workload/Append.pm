@@ -48,14 +48,24 @@ sub step
 	});
 }
 
+# A list shows every append that was ever lost.
+sub at_end
+{
+	my ($self, $client) = @_;
+	my @all = map { $_->[1] } $self->setup_ops;
+	while (my @some = splice @all, 0, 100) { $self->read_finally($client, 'list', @some); }
+	return;
+}
+
 sub checkers
 {
 	my ($self, $level) = @_;
+	return ('LostWrites') if $level eq 'lossless';
 	return () if $level eq 'weak' || $self->{lossy};
 	my @orders = $level eq 'linearizable' ? qw(session realtime) : $level =~ /^(?:causal|sequential)$/ ? qw(session) : ();
 	# below causal a snapshot at the primary may lack what a replica shows
 	my @allow = $level =~ /^(?:causal|sequential|linearizable)$/ ? () : ('G-nonadjacent', 'G-single');
-	return [ 'Transactions', { model => $self->model, orders => \@orders, allow => \@allow } ];
+	return ([ 'Transactions', { model => $self->model, orders => \@orders, allow => \@allow } ], 'LostWrites');
 }
 
 1;
