@@ -14,7 +14,7 @@ Run - one workload under one level with one schedule of faults, judged
 =head1 DESCRIPTION
 
 Clients are processes; each writes a history of its own, and all of them become
-the run's.  Half of them stay at a node each, the others move; every third one lets
+the run's.  Half of them stay at a node each, the others move; every sixth one lets
 whatever can be routed be routed.  The faults happen
 in this process.  When time is up, all is healed, clients look at the end state,
 and stop.
@@ -183,7 +183,7 @@ sub _client
 	srand($self->{seed} * 1000 + $number);
 	my $client = Recorder->new(
 		cluster => $self->{cluster}, process => $number, level => $workload->level,
-		settings => [ $workload->settings, "SET consistency.routing = '" . ($self->{routing} // ($number % 3 ? 'auto' : 'always')) . "'" ], home => $workload->home // $nodes[ $number % @nodes ],
+		settings => [ $workload->settings, "SET consistency.routing = '" . ($self->{routing} // ($number % 6 ? 'auto' : 'always')) . "'" ], home => $workload->home // $nodes[ $number % @nodes ],
 		file => "$self->{directory}/client$number.jsonl");
 	$workload->start($client);
 	my $end = $self->{began} + $self->{seconds} + 120;
