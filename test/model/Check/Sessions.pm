@@ -135,7 +135,12 @@ sub _saw
 		{
 			my ($which, $guarantee) = @$pair;
 			my $map = $before->{$which};
-			_raise($state->{need}, $_, @{ $map->{$_} }, $guarantee, $writer) for sort keys %$map;
+			foreach my $other (keys %$map)
+			{
+				my $have = $state->{need}{$other};
+				next if $have && $have->[0] >= $map->{$other}[0];
+				$state->{need}{$other} = [ @{ $map->{$other} }, $guarantee, $writer ];
+			}
 		}
 	}
 	$state->{done}{$key} = @values if ref $value && @values > $done;
