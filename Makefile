@@ -3,6 +3,7 @@
 # make, make install, make installcheck   as with every PostgreSQL extension
 # make test                               installs what is missing, then tests everything
 # make soak                               kills the primary under load for five minutes
+# make fuzz                               tries the CRDT types at random for five minutes
 # make proof                              attacks the levels under faults for ten minutes, and judges
 # make demo, make demo-stop               a primary and two replicas to look at
 # make bench                              ratios against peers (after make install)
@@ -213,7 +214,7 @@ endif
 
 # These need nothing but bash and a package manager (see CONTRIBUTING.md).
 # ONLY narrows the tests, e.g. make test ONLY="regress test/t/001_preload.t".
-.PHONY: test soak proof demo demo-stop bench indent
+.PHONY: test soak fuzz proof demo demo-stop bench indent
 
 test:
 	@bash test/run $(ONLY)
@@ -222,6 +223,11 @@ test:
 SOAK ?= 300
 soak:
 	@KILL_SECONDS=$(SOAK) bash test/run test/t/031_forward_kill.t
+
+# FUZZ: seconds.
+FUZZ ?= 300
+fuzz:
+	@FUZZ=$(FUZZ) bash test/fuzz/run
 
 # PROOF: options of test/model/run.pl, e.g. make proof PROOF="--minutes 60 --soak --seed 1000".
 proof:

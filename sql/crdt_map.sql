@@ -66,13 +66,13 @@ $$;
 
 SET consistency.replica_id = 'a';
 CALL begin_again();
-SELECT m, value(m), cardinality(m), m ? 'visits' AS has, m::jsonb AS jsonb FROM doc WHERE replica = 'a';
+SELECT m, value(m), cardinality(m), has_key(m, 'visits') AS has, m::jsonb AS jsonb FROM doc WHERE replica = 'a';
 UPDATE doc SET m = put(m, 'visits', get(m, 'visits', NULL::pncounter) + 1) WHERE replica = 'a';
 UPDATE doc SET m = put(m, 'visits', get(m, 'visits', NULL::pncounter) + 2) WHERE replica = 'a';
 UPDATE doc SET m = put(m, 'tags', get(m, 'tags', NULL::orset) + '"new"' + '"old"') WHERE replica = 'a';
 SELECT m FROM doc WHERE replica = 'a';
 SELECT value(m), value(m) = m::jsonb AS same, cardinality(m), array(SELECT keys(m)) AS keys FROM doc WHERE replica = 'a';
-SELECT m ? 'tags' AS has, has_key(m, 'visits'), m ? 'visit' AS shorter, m ? 'visits!' AS longer, m ? '' AS empty FROM doc WHERE replica = 'a';
+SELECT has_key(m, 'tags') AS has, has_key(m, 'visits'), has_key(m, 'visit') AS shorter, has_key(m, 'visits!') AS longer, has_key(m, '') AS empty FROM doc WHERE replica = 'a';
 SELECT get(m, 'visits', NULL::pncounter), value(get(m, 'visits', NULL::pncounter)), pg_typeof(get(m, 'tags', NULL::orset)) FROM doc WHERE replica = 'a';
 
 -- what isn't there is a new value of the type, so that no coalesce() is needed
@@ -87,7 +87,7 @@ SELECT get(NULL::ormap, 'k', NULL::pncounter) IS NULL AS no_map, get('{}'::ormap
 
 -- removing resets, and the next change goes on from there
 UPDATE doc SET m = remove(m, 'visits') WHERE replica = 'a';
-SELECT m, value(m), m ? 'visits' AS has FROM doc WHERE replica = 'a';
+SELECT m, value(m), has_key(m, 'visits') AS has FROM doc WHERE replica = 'a';
 SELECT m - 'visits' = m AS again, m - 'nothing' = m AS nothing FROM doc WHERE replica = 'a';
 SELECT get(m, 'visits', NULL::pncounter), value(get(m, 'visits', NULL::pncounter)) FROM doc WHERE replica = 'a';
 UPDATE doc SET m = put(m, 'visits', get(m, 'visits', NULL::pncounter) + 1) WHERE replica = 'a';
@@ -230,7 +230,7 @@ SELECT replica, value(m), cardinality(m), array(SELECT keys(m)) AS keys, value(g
        value(get(m, 'k', NULL::ormap)) AS map
 FROM doc ORDER BY 1;
 SELECT m FROM doc WHERE replica = 'a';
-SELECT value(m - 'k'), cardinality(m - 'k'), m - 'k' ? 'k' AS has FROM doc WHERE replica = 'a';
+SELECT value(m - 'k'), cardinality(m - 'k'), has_key(m - 'k', 'k') AS has FROM doc WHERE replica = 'a';
 -- one of them put again after both were removed
 UPDATE doc SET m = put(m - 'k', 'k', get(m - 'k', 'k', NULL::orset) + '2') WHERE replica = 'b';
 SELECT value(m) FROM doc WHERE replica = 'b';
@@ -333,7 +333,7 @@ SELECT '{"entries": [
     {"key": "a", "type": "ormap", "dots": {"2": 1, "1": 3}, "state": {"entries": []}},
     {"state": {"2": {"inc": 1}}, "dots": {"2": 2}, "type": "pncounter", "key": "a"}], "clock": {"2": 2, "1": 3}}'::ormap;
 -- keys are any text
-SELECT m, m ? E'\x01\t"\\' AS has, value(m) FROM (SELECT put(put('{}'::ormap, E'\x01\t"\\', '{}'::pncounter), '', '{}'::pncounter)) AS t (m);
+SELECT m, has_key(m, E'\x01\t"\\') AS has, value(m) FROM (SELECT put(put('{}'::ormap, E'\x01\t"\\', '{}'::pncounter), '', '{}'::pncounter)) AS t (m);
 SELECT text, outcome_of(format('%L::ormap', text)) FROM (VALUES
     ('null'), ('[]'), ('{"a": 1}'), ('{"clock": 1}'), ('{"clock": {"g": 1}}'), ('{"clock": {"a": 0}}'), ('{"entries": {}}'), ('{"entries": [1]}'),
     ('{"entries": [{}]}'), ('{"entries": [{"key": "k", "type": "ormap", "dots": {}}]}'), ('{"entries": [{"key": "k", "type": "ormap", "dots": {}, "state": {}, "more": 1}]}'),
@@ -433,7 +433,7 @@ SELECT function, string_agg(DISTINCT sqlstate_of(format(function, '''\x' || enco
 FROM (SELECT set_byte(good, i, byte) FROM (SELECT substr(ormap_send(put(put('{"clock": {"a": 1, "b": 300}, "entries": [{"key": "k", "type": "ormap", "dots": {"a": 1, "b": 2}, "state": {}}]}'::ormap,
               'n', '{"a": {"inc": 3}}'::pncounter), 'm', nest(2))), 2)) AS s (good), generate_series(2, length(good) - 1) i, unnest('{0,1,2,11,127,128,255}'::int[]) byte
       UNION ALL SELECT substr(good, 1, i) FROM (SELECT substr(ormap_send(nest(3)), 2)) AS s (good), generate_series(0, length(good) - 1) i) AS damaged (state),
-     unnest('{"%1$s || ''{}''","%1$s || %1$s","''{}'' || %1$s","value(%1$s)","%1$s::text","%1$s - ''k''","clear(%1$s)","keys(%1$s)","cardinality(%1$s)","%1$s ? ''m''","get(%1$s, ''m'', NULL::ormap)","put(%1$s, ''k'', ''{}''::ormap)"}'::text[]) function
+     unnest('{"%1$s || ''{}''","%1$s || %1$s","''{}'' || %1$s","value(%1$s)","%1$s::text","%1$s - ''k''","clear(%1$s)","keys(%1$s)","cardinality(%1$s)","has_key(%1$s, ''m'')","get(%1$s, ''m'', NULL::ormap)","put(%1$s, ''k'', ''{}''::ormap)"}'::text[]) function
 GROUP BY 1 ORDER BY 1;
 DROP CAST (bytea AS ormap);
 
@@ -446,3 +446,6 @@ SELECT sqlstate_of($$ jsonb_build_object('entries', jsonb_build_array(jsonb_buil
 DROP TABLE doc, many, copied, deep;
 DROP PROCEDURE begin_again;
 DROP FUNCTION exchange, outcome_of, sqlstate_of, receive, count_up, nest, nested_bytes;
+
+-- what bare literals mean to the operators of jsonb stays as it is
+SELECT '{"a": 1}' ? 'a' AS has, '{"a": 1}' @> '{}'::jsonb AS contains;

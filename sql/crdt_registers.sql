@@ -270,6 +270,12 @@ SELECT f.lww = m.lww AS lww, f.mv = m.mv AS mv, f.ew = m.ew AS ew, f.dw = m.dw A
 SELECT value(assign(mv, '0')) AS mv, value(disable(ew)) AS ew, value(enable(dw)) AS dw FROM merged;
 
 --
+-- A literal that is a constructor's argument is taken for a state
+--
+SELECT call, crdt_outcome(call) FROM unnest(ARRAY['lww_register(''"x"'')', 'mv_register(''[1]'')', 'ew_flag(''true'')', 'dw_flag(''false'')',
+    'gcounter(''5'')', 'pncounter(''-5'')', 'orset(''["x"]'')', 'mv_register(''{"values": 5}'')']) AS c (call);
+
+--
 -- Bytes: what other replicas send is checked, and what is damaged is an error
 --
 

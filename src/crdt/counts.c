@@ -119,7 +119,7 @@ counts_create(MemoryContext context, int width)
 
 /* Merge a state of which entries have so many numbers. */
 static pg_attribute_always_inline void
-add_entries(table_hash * entries, CrdtReader body, int width)
+add_entries(table_hash *entries, CrdtReader body, int width)
 {
 	while (!crdt_at_end(&body))
 	{

@@ -96,7 +96,10 @@ crdt_finish(CrdtBuffer *out)
 	return (struct varlena *) out->data;
 }
 
-/* The same for mutators, which keep states well below the largest size. */
+/*
+ * The same for mutators, which keep states well below the largest size; not for
+ * those that take something away, as there must be a way back.
+ */
 struct varlena *
 crdt_finish_mutation(CrdtBuffer *out)
 {

@@ -88,6 +88,12 @@ typedef struct CrdtRoutine
 	 */
 	int			counts;
 
+	/*
+	 * The type of which the constructor makes a value, to be named where its
+	 * argument was taken for a state.  NULL if there is none, or both work.
+	 */
+	const char *made_of;
+
 	/* Raise an error unless the body is canonical, completely. */
 	void		(*check) (CrdtReader body, int depth);
 

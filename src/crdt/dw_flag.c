@@ -29,6 +29,7 @@ PG_FUNCTION_INFO_V1(dw_flag_value);
 
 const CrdtRoutine dw_flag_routine = {
 	.name = "dw_flag",
+	.made_of = "boolean",
 	.check = check,
 	.merge = merge,
 	.reset = dotted_reset,

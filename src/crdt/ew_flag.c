@@ -27,6 +27,7 @@ PG_FUNCTION_INFO_V1(ew_flag_value);
 
 const CrdtRoutine ew_flag_routine = {
 	.name = "ew_flag",
+	.made_of = "boolean",
 	.check = check,
 	.merge = merge,
 	.reset = dotted_reset,

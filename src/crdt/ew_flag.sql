@@ -1,4 +1,5 @@
--- Flag that is on if it was switched on and off concurrently.
+-- Flag that is on if it was switched on and off concurrently.  Switching on is
+-- done as this replica; switching off doesn't tell whose it is.
 
 COMMENT ON TYPE ew_flag IS 'flag that is on if it was switched on and off concurrently';
 
@@ -11,7 +12,7 @@ CREATE FUNCTION enable(ew_flag) RETURNS ew_flag
 COMMENT ON FUNCTION enable(ew_flag) IS 'switch on, as this replica';
 
 CREATE FUNCTION disable(ew_flag) RETURNS ew_flag
-    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ew_flag_disable';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'ew_flag_disable';
 COMMENT ON FUNCTION disable(ew_flag) IS 'switch off: undo all switching on that is seen';
 
 CREATE FUNCTION value(ew_flag) RETURNS boolean

@@ -20,6 +20,7 @@
 #include "crdt/crdt.h"
 #include "crdt/json.h"
 
+static void demand_object(const CrdtRoutine *routine, const JsonbValue *json);
 static Datum input(const char *text, CrdtType type);
 static Datum receive(StringInfo message, CrdtType type);
 static void name_type(void *arg);
@@ -80,6 +81,22 @@ name_type(void *arg)
 	errcontext("input of type %s", (const char *) arg);
 }
 
+/*
+ * SQL takes a literal that is the only argument of a constructor, as in
+ * mv_register('5'), for a state, so that must be told from what was meant.
+ */
+static void
+demand_object(const CrdtRoutine *routine, const JsonbValue *json)
+{
+	if (routine->made_of != NULL && !JsonContainerIsObject(json->val.binary.data))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("JSON doesn't describe a state of this type"),
+				 errdetail("An object is expected."),
+				 errhint("To begin a new value, write '{}', or %s(%s '...').",
+						 routine->name, routine->made_of)));
+}
+
 /* Read a state from JSON. */
 static Datum
 input(const char *text, CrdtType type)
@@ -91,6 +108,7 @@ input(const char *text, CrdtType type)
 
 	error_context_stack = &context;
 	json = crdt_json_value(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text))));
+	demand_object(routine, &json);
 	crdt_start(&out, type);
 	routine->from_json(&out, &json, 0);
 	error_context_stack = context.previous;

@@ -26,6 +26,7 @@ PG_FUNCTION_INFO_V1(gcounter_int8);
 
 const CrdtRoutine gcounter_routine = {
 	.name = "gcounter",
+	.made_of = "bigint",
 	.counts = 1,
 	.check = vector_check,
 	.merge = vector_merge,

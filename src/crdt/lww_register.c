@@ -65,6 +65,7 @@ PG_FUNCTION_INFO_V1(lww_register_replica);
 
 const CrdtRoutine lww_register_routine = {
 	.name = "lww_register",
+	.made_of = "jsonb",
 	.check = check,
 	.merge = merge,
 	.reset = reset,

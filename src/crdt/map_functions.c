@@ -320,7 +320,7 @@ ormap_remove(PG_FUNCTION_ARGS)
 
 	crdt_start(&out, CRDT_ORMAP);
 	map_remove(&out, map.body, &key);
-	PG_RETURN_POINTER(crdt_finish_mutation(&out));
+	PG_RETURN_POINTER(crdt_finish(&out));
 }
 
 /* clear(ormap): remove all keys */
@@ -332,5 +332,5 @@ ormap_clear(PG_FUNCTION_ARGS)
 
 	crdt_start(&out, CRDT_ORMAP);
 	map_remove(&out, map.body, NULL);
-	PG_RETURN_POINTER(crdt_finish_mutation(&out));
+	PG_RETURN_POINTER(crdt_finish(&out));
 }

@@ -43,6 +43,7 @@ PG_FUNCTION_INFO_V1(mv_register_cardinality);
 
 const CrdtRoutine mv_register_routine = {
 	.name = "mv_register",
+	.made_of = "jsonb",
 	.check = check,
 	.merge = merge,
 	.reset = dotted_reset,
@@ -155,7 +156,7 @@ mv_register_clear(PG_FUNCTION_ARGS)
 
 	crdt_start(&out, CRDT_MV_REGISTER);
 	dotted_reset(&out, state.body);
-	PG_RETURN_POINTER(crdt_finish_mutation(&out));
+	PG_RETURN_POINTER(crdt_finish(&out));
 }
 
 /* cardinality(mv_register): how many values there are */

@@ -1,4 +1,5 @@
--- Register that keeps all values that were assigned concurrently.
+-- Register that keeps all values that were assigned concurrently.  Assigning is
+-- done as this replica; clearing doesn't tell whose it is.
 
 COMMENT ON TYPE mv_register IS 'register that keeps all values that were assigned concurrently';
 
@@ -11,7 +12,7 @@ CREATE FUNCTION assign(mv_register, jsonb) RETURNS mv_register
 COMMENT ON FUNCTION assign(mv_register, jsonb) IS 'put a value in place of all that are seen, as this replica';
 
 CREATE FUNCTION clear(mv_register) RETURNS mv_register
-    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'mv_register_clear';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mv_register_clear';
 COMMENT ON FUNCTION clear(mv_register) IS 'drop all values that are seen';
 
 CREATE FUNCTION value(mv_register) RETURNS jsonb

@@ -56,6 +56,7 @@ PG_FUNCTION_INFO_V1(orset_clear);
 
 const CrdtRoutine orset_routine = {
 	.name = "orset",
+	.made_of = "jsonb",
 	.check = check_body,
 	.merge = merge_bodies,
 	.reset = reset,
@@ -227,12 +228,6 @@ parse(CrdtBuffer *out, JsonbValue *json, int depth)
 	CrdtJsonMembers members;
 	SetList		list;
 
-	if (!set_json_is_object(json))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				 errmsg("JSON doesn't describe a state of this type"),
-				 errdetail("An object is expected."),
-				 errhint("To make a set of the elements of an array, write orset(jsonb '[...]').")));
 	members = crdt_json_object(json);
 	while (crdt_json_next(&members))
 	{
@@ -413,7 +408,7 @@ orset_remove(PG_FUNCTION_ARGS)
 	crdt_start(&out, CRDT_ORSET);
 	dots_append_vector(&out, &vector);
 	set_apply(&out, set_open_elements(set.body, CRDT_ORSET), &item, 1);
-	PG_RETURN_POINTER(crdt_finish_mutation(&out));
+	PG_RETURN_POINTER(crdt_finish(&out));
 }
 
 /* clear(orset) */

@@ -62,6 +62,7 @@ PG_FUNCTION_INFO_V1(pncounter_int8);
 
 const CrdtRoutine pncounter_routine = {
 	.name = "pncounter",
+	.made_of = "bigint",
 	.counts = 4,
 	.check = check_body,
 	.merge = merge_bodies,

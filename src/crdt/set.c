@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/memutils.h"
 
 #include "crdt/json.h"
@@ -85,6 +86,7 @@ set_check(CrdtReader elements, CrdtType type, const Vector *vector)
 		uint64		size = crdt_read_minimal_varint(&elements);
 		CrdtReader	payload = crdt_read_bytes(&elements, size);
 
+		CHECK_FOR_INTERRUPTS();
 		crdt_element_check(&payload);
 		if (i > 0 && crdt_compare_bytes(&last, &payload) >= 0)
 			crdt_corrupted("elements don't ascend");
@@ -248,6 +250,7 @@ set_list_add(SetList *list, JsonbValue *value, CrdtReader trailer)
 	SetItem    *item;
 	uint8	   *copy;
 
+	CHECK_FOR_INTERRUPTS();
 	MemoryContextSwitchTo(old);
 	if (list->n == list->size)
 	{

@@ -79,6 +79,7 @@ typedef struct SetStore
 {
 	MemoryContext context;		/* of all this, a child of TopMemoryContext */
 	CrdtType	type;
+	Size		size;			/* of the body that all began with */
 	int			references;		/* versions */
 	uint32		newest;			/* the newest version */
 	SetCursor	base;			/* before the first element of the flat set */
@@ -243,6 +244,7 @@ create_store(const CrdtState *state, CrdtReader *vector)
 	vector->end = copy.body.at;
 	store->context = context;
 	store->type = state->type;
+	store->size = size;
 	store->base = set_open_elements(copy.body, state->type);
 	store->changes = changes_create(context, 64, NULL);
 	return store;
@@ -443,7 +445,9 @@ flatten(SetVersion *version)
 	set_apply(&out, version->store->base, items, n);
 	pfree(items);
 	MemoryContextSwitchTo(old);
-	return crdt_finish_mutation(&out);
+	/* what didn't grow may be large, as after a removal */
+	return out.used > VARHDRSZ + CRDT_PREFIX_SIZE + version->store->size ?
+		crdt_finish_mutation(&out) : crdt_finish(&out);
 }
 
 /* What a version sees changed, as set_apply() wants it. */

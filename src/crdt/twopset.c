@@ -142,7 +142,7 @@ change(PG_FUNCTION_ARGS, bool adds)
 	cursor = set_open(&set);
 	crdt_start(&out, CRDT_TWOPSET);
 	set_apply(&out, cursor, &item, set_find(cursor, &item.payload, &found) != adds ? 1 : 0);
-	PG_RETURN_POINTER(crdt_finish_mutation(&out));
+	PG_RETURN_POINTER(adds ? crdt_finish_mutation(&out) : crdt_finish(&out));
 }
 
 /* add(twopset, jsonb), twopset + jsonb: nothing happens if it was removed before */

@@ -146,7 +146,7 @@ allocate(int n)
 	Vector		vector;
 
 	vector.n = n;
-	vector.entries = palloc(Max(n, 1) * sizeof(VectorEntry));
+	vector.entries = palloc_extended(Max(n, 1) * sizeof(VectorEntry), MCXT_ALLOC_HUGE);
 	return vector;
 }
 

@@ -248,7 +248,7 @@ crdt_compare_bytes(const CrdtReader *a, const CrdtReader *b)
 {
 	Size		size_a = crdt_left(a);
 	Size		size_b = crdt_left(b);
-	int			result;
+	int			result = 0;
 
 	/* most differ early, and then this is quicker than a call */
 	if (size_a >= sizeof(uint64) && size_b >= sizeof(uint64))
@@ -261,7 +261,9 @@ crdt_compare_bytes(const CrdtReader *a, const CrdtReader *b)
 		if (begin_a != begin_b)
 			return pg_ntoh64(begin_a) < pg_ntoh64(begin_b) ? -1 : 1;
 	}
-	result = memcmp(a->at, b->at, Min(size_a, size_b));
+	/* one without bytes may have no address */
+	if (size_a > 0 && size_b > 0)
+		result = memcmp(a->at, b->at, Min(size_a, size_b));
 	return result != 0 ? result : (size_a > size_b) - (size_a < size_b);
 }
 

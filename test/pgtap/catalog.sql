@@ -7,7 +7,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(70);
+SELECT plan(72);
 
 -- all members, as pg_describe_object names them
 CREATE TEMP VIEW member AS
@@ -261,12 +261,21 @@ SELECT is_empty(
                              AND k.castfunc = to_regprocedure(format('%s.jsonb(%s)', c.schema::regnamespace,
                                                                      c.oid::regtype))) $$,
     'each type can be cast to jsonb');
+SELECT is_empty(
+    $$ SELECT c.name FROM crdt c
+        WHERE to_regprocedure(format('%s.value(%s)', c.schema::regnamespace, c.oid::regtype)) IS NULL $$,
+    'each type has a value');
 
 -- what holds of their functions
 SELECT is_empty(
     $$ SELECT what FROM crdt_function
         WHERE family = 'mutator' AND (provolatile, proparallel) <> ('v', 'u') $$,
     'what changes a value as this replica is volatile, and parallel unsafe');
+SELECT is_empty(
+    $$ SELECT what FROM crdt_function
+        WHERE proname IN ('remove', 'clear', 'reset', 'disable') AND NOT prorettype::regtype::text ~ 'dw_flag$'
+          AND (provolatile, proparallel) <> ('i', 's') $$,
+    'what undoes changes that are seen does not depend on who does it, but for a flag on which off is a change');
 SELECT is_empty(
     $$ SELECT what FROM crdt_function
         WHERE (provolatile, proparallel) NOT IN (('i', 's'), ('v', 'u')) $$,
