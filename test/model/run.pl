@@ -18,7 +18,7 @@ Plan.pm.  Otherwise each of the workloads under each of the levels:
   --faults KINDS     none, mild, clean, crash, lossy, or names of faults: see
                      Faults.pm (default: mild)
   --sync             synchronous standbys: any one of the two
-  --plain            without the extension: only LongFork can do without it
+  --plain            without the extension: only LongFork and Mixed can do without it
   --cascade          a replica of the replica "far", too
   --clocks           servers have clocks of their own, for the fault "clock"
   --as LEVEL         what clients see is judged by this level, not by their own
@@ -33,7 +33,8 @@ In any case:
   --soak             begin again, with other seeds, until the minutes are over
   --keep DIRECTORY   where the histories of runs that are found guilty go
 
-Exit status: 0 if all runs are as they should be, 1 if not, 2 if one broke.
+Exit status: 0 if all runs are as they should be, 1 if not, or if time was over before
+all were made, 2 if one broke.
 
 =cut
 
@@ -63,7 +64,7 @@ GetOptions(\%option, 'workloads=s', 'levels=s', 'faults=s', 'sync', 'clocks', 'c
 
 my $end = time + 60 * $option{minutes};
 my $seed = $option{seed};
-my %count = (fine => 0, guilty => 0, broken => 0);
+my %count = (fine => 0, guilty => 0, broken => 0, 'not made' => 0);
 
 # servers, clients and the proxy end with this
 $SIG{INT} = $SIG{TERM} = sub { exit 130 };
@@ -90,7 +91,7 @@ sub seconds_for
 	return $option{seconds} if $option{seconds};
 	my $runs = sum(map { scalar @{ $_->{runs} } } @stages);
 	my $weight = sum(map { ($_->{weight} // 1) * @{ $_->{runs} } } @stages);
-	my $seconds = (60 * $option{minutes} - 8 * @stages - 4 * $runs) / $weight;
+	my $seconds = (60 * $option{minutes} - 8 * @stages - 5 * $runs) / $weight;
 	return $seconds < 2 ? 2 : $seconds > 30 ? 30 : $seconds;
 }
 
@@ -196,7 +197,7 @@ sub carry_out
 	print $out "\n$stage->{name}\n";
 	foreach my $spec (@{ $stage->{runs} })
 	{
-		last if time > $end;
+		if (time > $end) { $count{'not made'}++; next; }
 		my $good = eval { $cluster //= make_cluster($stage); 1 };
 		print $out "broken: $@" unless $good;
 		if (!$good || !go($cluster, $spec, $unit * ($stage->{weight} // 1)))
@@ -214,5 +215,5 @@ my @stages = stages();
 my $unit = seconds_for(@stages);
 printf $out "%-12s %-12s %-9s %5s %6s %6s %6s %7s %7s  %s\n", qw(workload level faults seed faults ok failed unknown judged verdict);
 do { carry_out($_, $unit) for @stages; } while ($option{soak} && time < $end);
-print $out "\n" . join(', ', map { "$count{$_} $_" } qw(fine guilty broken)) . "\n";
-exit($count{broken} ? 2 : $count{guilty} || !$count{fine} ? 1 : 0);
+print $out "\n" . join(', ', map { "$count{$_} $_" } 'fine', 'guilty', 'broken', 'not made') . "\n";
+exit($count{broken} ? 2 : $count{guilty} || !$count{fine} || ($count{'not made'} && !$option{soak}) ? 1 : 0);

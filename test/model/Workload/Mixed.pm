@@ -25,6 +25,9 @@ sub start
 	return;
 }
 
+# Without the extension only the primary takes writes.
+sub home { my ($self) = @_; return $ConsistencyCluster::plain && $self->{number} <= 2 ? 'primary' : undef; }
+
 sub step
 {
 	my ($self, $client) = @_;
