@@ -5,6 +5,7 @@
 # make peer-suite                         PostgreSQL's own regression tests, with the extension
 # make soak                               kills the primary under load for five minutes
 # make fuzz                               tries the CRDT types at random for five minutes
+# make proof                              attacks the levels under faults for ten minutes, and judges
 # make demo, make demo-stop               a primary and two replicas to look at
 # make bench                              ratios against peers (after make install)
 # make indent                             lays out the C sources as pgindent does
@@ -222,7 +223,7 @@ endif
 
 # These need nothing but bash and a package manager (see CONTRIBUTING.md).
 # ONLY narrows the tests, e.g. make test ONLY="regress test/t/001_preload.t".
-.PHONY: test peer-suite soak fuzz demo demo-stop bench indent
+.PHONY: test peer-suite soak fuzz proof demo demo-stop bench indent
 
 test:
 	@bash test/run $(ONLY)
@@ -240,6 +241,10 @@ soak:
 FUZZ ?= 300
 fuzz:
 	@FUZZ=$(FUZZ) bash test/fuzz/run
+
+# PROOF: options of test/model/run.pl, e.g. make proof PROOF="--minutes 60 --soak --seed 1000".
+proof:
+	@bash test/proof $(PROOF)
 
 demo:
 	@bash demo/run

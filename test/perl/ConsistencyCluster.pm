@@ -127,7 +127,7 @@ local all all trust
 local replication all trust
 HBA
 	close $hba;
-	$primary->start;
+	$self->start_node('primary');
 	return;
 }
 
@@ -161,10 +161,9 @@ sub declare
 sub server_sql
 {
 	my ($self, $name, $database) = @_;
-	my $node = $self->node($name);
 	my $sql =
 	    "CREATE SERVER \"$name\" FOREIGN DATA WRAPPER consistency OPTIONS ("
-	  . "host '" . $node->host . "', port '" . $node->port . "'"
+	  . $self->address_options($name)
 	  . ($database ? ", dbname '$database'" : '') . ");\n";
 	foreach my $role (sort keys %password)
 	{
@@ -174,6 +173,33 @@ sub server_sql
 	return $sql;
 }
 
+# Where nodes find one of them, as options of its server.
+sub address_options
+{
+	my ($self, $name) = @_;
+	my $node = $self->node($name);
+	return "host '" . $node->host . "', port '" . $node->port . "'";
+}
+
+# Starts a server.
+sub start_node { my ($self, $name) = @_; return $self->node($name)->start; }
+
+# A replica gets its log from that node, once it is started or reloaded.
+sub stream_from
+{
+	my ($self, $name, $upstream) = @_;
+	$self->node($name)->enable_streaming($self->node($upstream));
+	return;
+}
+
+# Where clients connect to a node: host and port.
+sub address
+{
+	my ($self, $name) = @_;
+	my $node = $self->node($name);
+	return ($node->host, $node->port);
+}
+
 sub _start_replica
 {
 	my ($self, $replica) = @_;
@@ -181,8 +207,8 @@ sub _start_replica
 	my $node = $self->node($replica->{name});
 
 	$primary->backup('base') unless $self->{has_backup}++;
-	$node->init_from_backup($primary, 'base', has_streaming => 1);
-	$node->enable_streaming($self->node($replica->{from})) if $replica->{from};
+	$node->init_from_backup($primary, 'base');
+	$self->stream_from($replica->{name}, $replica->{from} // 'primary');
 	$node->append_conf('postgresql.conf',
 		"recovery_min_apply_delay = '$replica->{delay}'")
 	  if $replica->{delay};
@@ -192,7 +218,7 @@ sub _start_replica
 		$primary->append_conf('postgresql.conf', $self->{arg}{primary_conf});
 		$primary->reload;
 	}
-	$node->start;
+	$self->start_node($replica->{name});
 	return;
 }
 
@@ -221,11 +247,11 @@ sub password_of { my ($self, $role) = @_; return $password{$role}; }
 sub connect
 {
 	my ($self, $name, %arg) = @_;
-	my $node = $self->node($name);
+	my ($host, $port) = $self->address($name);
 	my $user = $arg{user} // 'app';
 	return WireClient->new(
-		host => $node->host,
-		port => $node->port,
+		host => $host,
+		port => $port,
 		user => $user,
 		password => $password{$user},
 		%arg);

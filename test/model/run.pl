@@ -1,0 +1,219 @@
+#!/usr/bin/perl
+
+=pod
+
+=head1 NAME
+
+run.pl - attacks levels by workloads under faults, and judges what clients saw
+
+=head1 SYNOPSIS
+
+  run.pl [option ...]
+
+Without --levels, --workloads and --faults the plan "proof" is carried out: see
+Plan.pm.  Otherwise each of the workloads under each of the levels:
+
+  --workloads LIST   Pairs,LongFork,... (default: all that say something of a level)
+  --levels LIST      session,causal,... (default: session,causal,sequential,bounded)
+  --faults KINDS     none, mild, clean, crash, lossy, or names of faults: see
+                     Faults.pm (default: mild)
+  --sync             synchronous standbys: any one of the two
+  --plain            without the extension: only LongFork and Mixed can do without it
+  --cascade          a replica of the replica "far", too
+  --clocks           servers have clocks of their own, for the fault "clock"
+  --as LEVEL         what clients see is judged by this level, not by their own
+  --conf TEXT        more lines for all nodes' postgresql.conf
+  --routing WHAT     consistency.routing of all clients
+
+In any case:
+
+  --minutes N        no run begins later (default: 10)
+  --seconds N        of each run (default: such that the plan fits)
+  --seed N           of the first run; the next one has the next number
+  --soak             begin again, with other seeds, until the minutes are over
+  --keep DIRECTORY   where the histories of runs that are found guilty go
+
+Exit status: 0 if all runs are as they should be, 1 if not, or if time was over before
+all were made, 2 if one broke.
+
+=cut
+
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib $FindBin::RealBin, "$FindBin::RealBin/../perl";
+
+# what PostgreSQL's test modules print goes to their log
+my $out;
+BEGIN { open $out, '>&', \*STDOUT or die $!; $out->autoflush(1); }
+
+use File::Copy ();
+use Getopt::Long;
+use List::Util qw(sum);
+use Plan;
+use PostgreSQL::Test::Utils;
+use ProxiedCluster;
+use Run;
+use Time::HiRes qw(time);
+
+my %option = (minutes => 10, seed => 1, keep => 'proof_failures');
+GetOptions(\%option, 'workloads=s', 'levels=s', 'faults=s', 'sync', 'clocks', 'cascade', 'plain', 'as=s', 'conf=s', 'routing=s',
+	'minutes=f', 'seconds=f', 'seed=i', 'soak', 'keep=s')
+  or exit 2;
+
+my $end = time + 60 * $option{minutes};
+my $seed = $option{seed};
+my %count = (fine => 0, guilty => 0, broken => 0, 'not made' => 0);
+
+# servers, clients and the proxy end with this
+$SIG{INT} = $SIG{TERM} = sub { exit 130 };
+
+# --- what is to be done ---------------------------------------------------
+
+sub stages
+{
+	return Plan::plan('proof') unless grep { defined $option{$_} } qw(workloads levels faults);
+	my @workloads = $option{workloads} ? split /,/, $option{workloads} : @Plan::workloads;
+	my @levels = split /,/, $option{levels} // 'session,causal,sequential,bounded';
+	my @runs;
+	foreach my $level (@levels)
+	{
+		push @runs, map { [ $_, $level, $option{faults} // 'mild', as => $option{as} ] } @workloads;
+	}
+	return { name => 'as told', sync => $option{sync}, clocks => $option{clocks}, cascade => $option{cascade}, plain => $option{plain}, runs => \@runs };
+}
+
+# How long runs of weight 1 can be; starting, healing and judging take time as well.
+sub seconds_for
+{
+	my (@stages) = @_;
+	return $option{seconds} if $option{seconds};
+	my $runs = sum(map { scalar @{ $_->{runs} } } @stages);
+	my $weight = sum(map { ($_->{weight} // 1) * @{ $_->{runs} } } @stages);
+	my $seconds = (60 * $option{minutes} - 8 * @stages - 5 * $runs) / $weight;
+	return $seconds < 2 ? 2 : $seconds > 30 ? 30 : $seconds;
+}
+
+# --- clusters -------------------------------------------------------------
+
+sub make_cluster
+{
+	my ($stage) = @_;
+	$ConsistencyCluster::plain = $stage->{plain} ? 1 : 0;
+	my $cluster = ProxiedCluster->new(
+		replicas => [ { name => 'near' }, { name => 'far' }, $stage->{cascade} ? { name => 'leaf', from => 'far' } : () ],
+		conf => ($stage->{plain} ? '' : "consistency.wait_timeout = '2s'\n") . ($option{conf} // ''), clocks => $stage->{clocks});
+	foreach my $name ($stage->{sync} ? $cluster->names : ())
+	{
+		$cluster->sql($name, q{ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (primary, near, far)'});
+		$cluster->node($name)->reload;
+	}
+	return $cluster;
+}
+
+# Stops what is left of a cluster, and keeps its files under another name.
+sub put_aside
+{
+	my ($cluster, $suffix) = @_;
+	return unless $cluster;
+	foreach my $node (map { $cluster->node($_) } $cluster->names)
+	{
+		kill 'CONT', Fault::Process::all_of($node);
+		Fault::Process::kill_everything($node);
+		rename $node->basedir, $node->basedir . ".$suffix";
+	}
+	return;
+}
+
+# --- what is said ---------------------------------------------------------
+
+sub names_of { my ($result) = @_; my %names = map { $_->{name} => 1 } @{ $result->{anomalies} }; return sort keys %names; }
+
+sub show
+{
+	my ($spec, $result, $verdict) = @_;
+	my $judged = sum(0, values %{ $result->{judged} });
+	printf $out "%-12s %-12s %-9s %5d %6d %6d %6d %7d %7d  %s\n", @$spec[ 0, 1 ], substr($spec->[2], 0, 9), $seed,
+	  scalar @{ $result->{faults} }, @{ $result->{counts} }{qw(ok failed unknown)}, $judged, $verdict;
+	return;
+}
+
+# Keeps a history, and what is wrong with it.
+sub keep
+{
+	my ($spec, $result) = @_;
+	my $name = join('-', @$spec[ 0 .. 2 ], $seed) =~ tr/,/+/r;
+	my @anomalies = @{ $result->{anomalies} };
+	mkdir $option{keep};
+	File::Copy::copy($result->{file}, "$option{keep}/$name.jsonl");
+	open my $file, '>', "$option{keep}/$name.txt" or die $!;
+	print $file Check::text($_) . "\n\n" for @anomalies;
+	printf $file "%d-%d %s: %s\n", $_->{begin}, $_->{end} // 0, $_->{name}, $_->{what} for @{ $result->{faults} };
+	close $file;
+	print $out '  ' . substr(Check::text($_) =~ s/\n/\n  /gr, 0, 1200) . "\n" for @anomalies[ 0 .. ($#anomalies < 1 ? $#anomalies : 1) ];
+	print $out "  all of it: $option{keep}/$name.txt and .jsonl\n";
+	return;
+}
+
+# --- runs -----------------------------------------------------------------
+
+# One run; a control that doesn't find what it must is tried again: what is possible
+# needn't happen each time.  False if it broke.
+sub go
+{
+	my ($cluster, $spec, $seconds, $tries) = @_;
+	my ($workload, $level, $faults, %more) = @$spec;
+	my $run = Run->new(
+		cluster => $cluster, workload => $workload, level => $level, faults => $faults, seed => $seed, seconds => $seconds,
+		directory => PostgreSQL::Test::Utils::tempdir() . "/$seed", as => $more{as}, routing => $option{routing}, only => $more{only});
+	return 1 unless $run->judges;
+	my $result = eval { $run->go };
+	if (!$result)
+	{
+		$count{broken}++;
+		printf $out "%-12s %-12s %-9s %5d  broken: %s", @$spec[ 0 .. 2 ], $seed, $@;
+		return 0;
+	}
+	my @names = names_of($result);
+	my $empty = !sum(0, values %{ $result->{judged} });
+	my $good = $more{guilty} ? grep({ $_ =~ $more{guilty} } @names) : !@names && !$empty;
+	if ($more{guilty} && !$good && ($tries // 1) < 4)
+	{
+		$seed++;
+		return go($cluster, $spec, 2 * $seconds, ($tries // 1) + 1);
+	}
+	$count{ $good ? 'fine' : 'guilty' }++;
+	my $verdict = $more{guilty} ? ($good ? 'found guilty: ' : 'NOT FOUND GUILTY: ') . "@names" : "@names" || ($empty ? 'NOTHING JUDGED' : 'fine');
+	show($spec, $result, $verdict);
+	keep($spec, $result) if !$good && @names;
+	return 1;
+}
+
+sub carry_out
+{
+	my ($stage, $unit) = @_;
+	my $cluster;
+	print $out "\n$stage->{name}\n";
+	foreach my $spec (@{ $stage->{runs} })
+	{
+		if (time > $end) { $count{'not made'}++; next; }
+		my $good = eval { $cluster //= make_cluster($stage); 1 };
+		print $out "broken: $@" unless $good;
+		if (!$good || !go($cluster, $spec, $unit * ($stage->{weight} // 1)))
+		{
+			put_aside($cluster, "broken$seed");
+			undef $cluster;
+		}
+		$seed++;
+	}
+	put_aside($cluster, "done$seed");
+	return;
+}
+
+my @stages = stages();
+my $unit = seconds_for(@stages);
+printf $out "%-12s %-12s %-9s %5s %6s %6s %6s %7s %7s  %s\n", qw(workload level faults seed faults ok failed unknown judged verdict);
+do { carry_out($_, $unit) for @stages; } while ($option{soak} && time < $end);
+print $out "\n" . join(', ', map { "$count{$_} $_" } 'fine', 'guilty', 'broken', 'not made') . "\n";
+exit($count{broken} ? 2 : $count{guilty} || !$count{fine} || ($count{'not made'} && !$option{soak}) ? 1 : 0);
