@@ -296,7 +296,7 @@ take_portal_snapshots(const PortalSnapshots *given, Snapshot snapshot)
 Datum
 consistency_wait_for(PG_FUNCTION_ARGS)
 {
-	Position	position;
+	Token		token;
 	TimestampTz deadline;
 	PortalSnapshots given;
 	bool		gave_back;
@@ -308,17 +308,18 @@ consistency_wait_for(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("token must not be null")));
-	position = token_parse_or_error(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	token = token_parse_or_error(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	if (PG_ARGISNULL(1))
 		deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), guc_wait_timeout);
 	else
 		deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
 														   TimestampTzGetDatum(GetCurrentTimestamp()),
 														   PG_GETARG_DATUM(1)));
-	if (!position_is_set(position))
+	if (!position_is_set(token.newest))
 		PG_RETURN_VOID();
 
-	requirement.position_here = position;
+	requirement.position_here = token.newest;
+	requirement.older_here = token.older;
 	gave_back = !meet_snapshot_is_fixed() && give_portal_snapshots_back(&given);
 	failure = meet_requirement(&requirement, deadline);
 	if (failure != MEET_OK)

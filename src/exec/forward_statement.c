@@ -330,10 +330,11 @@ static void
 send(ForwardStatement *statement, const RemoteQueryText *text)
 {
 	Position	position = statement->route.requirement.position;
+	Token		known = {position, statement->route.requirement.older_here};
 	char		token[TOKEN_TEXT_SIZE];
 
 	if (!remote_query_send(&statement->query, text, position,
-						   token_format(position, GetSystemIdentifier(), token)))
+						   token_format(known, GetSystemIdentifier(), token)))
 		forward_statement_fail(statement);
 	/* To send it took some look-ups; replay must not wait for us meanwhile. */
 	InvalidateCatalogSnapshot();

@@ -114,15 +114,15 @@ node_connection_read_token(RemoteConnection *connection)
 static bool
 note_token(RemoteConnection *connection, const char *token)
 {
-	Position	position;
+	Token		told;
 
 	if (token == NULL ||
-		token_parse(token, GetSystemIdentifier(), &position) != TOKEN_OK ||
-		!position_is_set(position))
+		token_parse(token, GetSystemIdentifier(), &told) != TOKEN_OK ||
+		!position_is_set(told.newest))
 		return false;
 	connection->position = connection->pooled ?
-		position_max(connection->position, position) : position;
-	session_observed_elsewhere(position);
+		position_max(connection->position, told.newest) : told.newest;
+	session_observed_elsewhere(told);
 	return true;
 }
 

@@ -62,6 +62,7 @@ routed_remote_start(const Route *route, const char *sql, const ParamExternData *
 	RoutedRemote *remote = palloc0(sizeof(RoutedRemote));
 	RemoteQueryText to_send = {0};
 	Position	position = route->requirement.position;
+	Token		known = {position, route->requirement.older_here};
 	char		token[TOKEN_TEXT_SIZE];
 
 	remote->node = route->node;
@@ -89,7 +90,7 @@ routed_remote_start(const Route *route, const char *sql, const ParamExternData *
 	remote->query.abandon = node_is_gone;
 	remote->query.abandon_arg = remote;
 	if (!remote_query_send(&remote->query, &to_send, position,
-						   token_format(position, GetSystemIdentifier(), token)))
+						   token_format(known, GetSystemIdentifier(), token)))
 	{
 		*error = remote->query.error;
 		release(remote);
@@ -211,7 +212,7 @@ release(void *arg)
 	remote_row_free(&remote->row);
 	PQclear(remote->query.shape);
 	if (remote->has_answer && !remote->token_read)
-		session_observed_elsewhere(commit_position_bound());
+		session_observed_elsewhere((Token) {commit_position_bound()});
 	node_state_end_statement(remote->node.slot, remote->node.generation);
 	connection_release(remote->query.connection, remote->query.finished);
 }

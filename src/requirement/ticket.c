@@ -90,7 +90,7 @@ consistency_transaction_ticket(PG_FUNCTION_ARGS)
 											  U64FromFullTransactionId(id),
 											  SEPARATOR_UNFLUSHED, position.lsn - flushed,
 											  SEPARATOR_POSITION,
-											  token_format(position, GetSystemIdentifier(), token))));
+											  token_format((Token) {position}, GetSystemIdentifier(), token))));
 }
 
 /*
@@ -233,12 +233,14 @@ parse_ticket(const char *text)
 {
 	const char *rest = text;
 	Ticket		ticket;
+	Token		token;
 
 	ticket.id = FullTransactionIdFromU64(parse_number(&rest, SEPARATOR_UNFLUSHED, text));
 	ticket.unflushed = parse_number(&rest, SEPARATOR_POSITION, text);
-	ticket.position = token_parse_or_error(rest);
-	if (!position_is_set(ticket.position))
+	token = token_parse_or_error(rest);
+	if (!position_is_set(token.newest) || position_is_set(token.older))
 		error_malformed(text);
+	ticket.position = token.newest;
 	return ticket;
 }
 

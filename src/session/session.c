@@ -39,7 +39,7 @@ static SessionContext context;
 static char *token_setting = NULL;
 
 /* what the client was last told */
-static Position published;
+static Token published;
 
 /* we are setting consistency.token ourselves, to have it reported */
 static bool publishing = false;
@@ -57,6 +57,8 @@ static bool check_token(char **newval, void **extra, GucSource source);
 static void assign_token(const char *newval, void *extra);
 static const char *show_token(void);
 static void track_transaction(XactEvent event, void *arg);
+static Token context_token(void);
+static void know_token(Token token);
 static void know_position(Position position);
 static void publish_token(void);
 static void tell_again(void);
@@ -89,13 +91,32 @@ session_context(void)
 	return &context;
 }
 
-/* The context's position as a token; in a static buffer. */
+/*
+ * What the session hands on: its highest position; and, of older timelines, the
+ * highest that isn't known to be part of the history of that one.
+ */
+static Token
+context_token(void)
+{
+	Position	here = position_max(context.written, context.observed);
+	Token		token = {session_context_position(&context), context.older};
+
+	if (!context.elsewhere_holds_here && here.tli != context.elsewhere.tli)
+	{
+		Position	lower = position_before(here, context.elsewhere) ? here : context.elsewhere;
+
+		token.older = position_max(token.older, lower);
+	}
+	return token;
+}
+
+/* The context as a token; in a static buffer. */
 static const char *
 session_token(void)
 {
 	static char buf[TOKEN_TEXT_SIZE];
 
-	return token_format(session_context_position(&context), GetSystemIdentifier(), buf);
+	return token_format(context_token(), GetSystemIdentifier(), buf);
 }
 
 /*
@@ -118,11 +139,19 @@ session_observed_here(void)
  * One of a newer timeline doesn't imply those of older ones.
  */
 void
-session_observed_elsewhere(Position position)
+session_observed_elsewhere(Token token)
 {
 	has_read = true;
 	if (!weakened(MECHANISM_ANSWERS))
-		know_position(position);
+		know_token(token);
+}
+
+static void
+know_token(Token token)
+{
+	if (position_is_set(token.older))
+		know_position(token.older);
+	know_position(token.newest);
 }
 
 /* The session's reads must show this position from now on. */
@@ -166,7 +195,7 @@ void
 session_reset(void)
 {
 	memset(&context, 0, sizeof(context));
-	published = POSITION_NONE;
+	memset(&published, 0, sizeof(published));
 }
 
 /*
@@ -183,13 +212,13 @@ consistency_token(PG_FUNCTION_ARGS)
 static bool
 check_token(char **newval, void **extra, GucSource source)
 {
-	Position	position;
+	Token		token;
 
 	/* The system identifier isn't there yet while the postmaster starts. */
 	if (**newval == '\0' || publishing)
 		return true;
 
-	switch (token_parse(*newval, GetSystemIdentifier(), &position))
+	switch (token_parse(*newval, GetSystemIdentifier(), &token))
 	{
 		case TOKEN_OK:
 			return true;
@@ -214,7 +243,7 @@ check_token(char **newval, void **extra, GucSource source)
 static void
 assign_token(const char *newval, void *extra)
 {
-	Position	position;
+	Token		token;
 
 	if (publishing || !IsTransactionState())
 		return;
@@ -223,9 +252,9 @@ assign_token(const char *newval, void *extra)
 	tell_again();
 	if (newval[0] == '\0')
 		session_reset();
-	else if (token_parse(newval, GetSystemIdentifier(), &position) == TOKEN_OK &&
+	else if (token_parse(newval, GetSystemIdentifier(), &token) == TOKEN_OK &&
 			 !weakened(MECHANISM_TOKENS))
-		know_position(position);
+		know_token(token);
 }
 
 static const char *
@@ -275,20 +304,20 @@ track_transaction(XactEvent event, void *arg)
 static void
 publish_token(void)
 {
-	Position	position;
+	Token		token;
 
 	if (!guc_report_token || !extension_was_created() || MyBackendType != B_BACKEND ||
 		proc_exit_inprogress)
 		return;
 
-	position = session_context_position(&context);
-	if (position_equal(position, published))
+	token = context_token();
+	if (position_equal(token.newest, published.newest) && position_equal(token.older, published.older))
 		return;
 
 	publishing = true;
 	SetConfigOption("consistency.token", session_token(), PGC_USERSET, PGC_S_SESSION);
 	publishing = false;
-	published = position;
+	published = token;
 }
 
 /*
@@ -306,7 +335,7 @@ tell_again(void)
 {
 	struct config_generic *record = token_record();
 
-	published = POSITION_NONE;
+	memset(&published, 0, sizeof(published));
 	if (record != NULL && record->last_reported != NULL)
 	{
 		COMPAT_GUC_FREE(record->last_reported);

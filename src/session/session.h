@@ -14,6 +14,7 @@
 #define CONSISTENCY_SESSION_H
 
 #include "core/position.h"
+#include "session/token.h"
 
 typedef struct SessionContext
 {
@@ -44,7 +45,7 @@ extern void session_init(void);
 extern const SessionContext *session_context(void);
 
 extern void session_observed_here(void);
-extern void session_observed_elsewhere(Position position);
+extern void session_observed_elsewhere(Token token);
 extern void session_elsewhere_holds_here(Position position, Position older);
 extern void session_wrote_without_xid(void);
 extern void session_reset(void);

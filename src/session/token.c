@@ -13,21 +13,27 @@
 
 #include "session/token.h"
 
+static bool parse_position(const char **text, char end, Position *position);
 static bool parse_number(const char **text, int base, uint64 max, char end, uint64 *number);
 
 /*
  * token_format
- *		Write the token of a position into buf (TOKEN_TEXT_SIZE bytes), return
- *		buf; the empty string for no position.
+ *		Write a token into buf (TOKEN_TEXT_SIZE bytes), return buf; the empty
+ *		string for no position.
  */
 char *
-token_format(Position position, uint64 system_identifier, char *buf)
+token_format(Token token, uint64 system_identifier, char *buf)
 {
-	if (!position_is_set(position))
+	char		newest[POSITION_TEXT_SIZE];
+	char		older[POSITION_TEXT_SIZE];
+
+	if (!position_is_set(token.newest))
 		buf[0] = '\0';
 	else
-		snprintf(buf, TOKEN_TEXT_SIZE, UINT64_FORMAT ":%u:%X/%X",
-				 system_identifier, position.tli, LSN_FORMAT_ARGS(position.lsn));
+		snprintf(buf, TOKEN_TEXT_SIZE, UINT64_FORMAT ":%s%s%s",
+				 system_identifier, position_text(token.newest, newest),
+				 position_is_set(token.older) ? "," : "",
+				 position_is_set(token.older) ? position_text(token.older, older) : "");
 	return buf;
 }
 
@@ -35,35 +41,28 @@ token_format(Position position, uint64 system_identifier, char *buf)
  * token_parse
  *		Read a token of the cluster with the given system identifier.
  *
- * *position is set only where the verdict is TOKEN_OK.  Exactly what
- * token_format writes is accepted (LSN digits in either case).
+ * *token is set only where the verdict is TOKEN_OK.  Exactly what token_format
+ * writes is accepted (LSN digits in either case).
  */
 TokenVerdict
-token_parse(const char *text, uint64 system_identifier, Position *position)
+token_parse(const char *text, uint64 system_identifier, Token *token)
 {
-	uint64		system,
-				tli,
-				high,
-				low;
+	Token		parsed = {POSITION_NONE, POSITION_NONE};
+	uint64		system;
 
-	if (text[0] == '\0')
+	if (text[0] != '\0')
 	{
-		*position = POSITION_NONE;
-		return TOKEN_OK;
+		bool		has_older = strchr(text, ',') != NULL;
+
+		if (!parse_number(&text, 10, PG_UINT64_MAX, ':', &system) ||
+			!parse_position(&text, has_older ? ',' : '\0', &parsed.newest) ||
+			(has_older && !parse_position(&text, '\0', &parsed.older)) ||
+			(has_older && parsed.older.tli >= parsed.newest.tli))
+			return TOKEN_MALFORMED;
+		if (system != system_identifier)
+			return TOKEN_FOREIGN;
 	}
-
-	if (!parse_number(&text, 10, PG_UINT64_MAX, ':', &system) ||
-		!parse_number(&text, 10, PG_UINT32_MAX, ':', &tli) ||
-		!parse_number(&text, 16, PG_UINT32_MAX, '/', &high) ||
-		!parse_number(&text, 16, PG_UINT32_MAX, '\0', &low) ||
-		tli == 0 || (high == 0 && low == 0))
-		return TOKEN_MALFORMED;
-
-	if (system != system_identifier)
-		return TOKEN_FOREIGN;
-
-	position->tli = (TimeLineID) tli;
-	position->lsn = (high << 32) | low;
+	*token = parsed;
 	return TOKEN_OK;
 }
 
@@ -72,11 +71,11 @@ token_parse(const char *text, uint64 system_identifier, Position *position)
  *		Read a token of this cluster, or raise the error that says what is
  *		wrong with it.
  */
-Position
+Token
 token_parse_or_error(const char *text)
 {
-	Position	position = POSITION_NONE;
-	TokenVerdict verdict = token_parse(text, GetSystemIdentifier(), &position);
+	Token		token = {POSITION_NONE, POSITION_NONE};
+	TokenVerdict verdict = token_parse(text, GetSystemIdentifier(), &token);
 
 	if (verdict == TOKEN_MALFORMED)
 		ereport(ERROR,
@@ -88,7 +87,25 @@ token_parse_or_error(const char *text)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg(TOKEN_FOREIGN_MESSAGE, text),
 				 errhint(TOKEN_FOREIGN_HINT)));
-	return position;
+	return token;
+}
+
+/* Read "<timeline>:<LSN>" that is followed by the character "end". */
+static bool
+parse_position(const char **text, char end, Position *position)
+{
+	uint64		tli,
+				high,
+				low;
+
+	if (!parse_number(text, 10, PG_UINT32_MAX, ':', &tli) ||
+		!parse_number(text, 16, PG_UINT32_MAX, '/', &high) ||
+		!parse_number(text, 16, PG_UINT32_MAX, end, &low) ||
+		tli == 0 || (high == 0 && low == 0))
+		return false;
+	position->tli = (TimeLineID) tli;
+	position->lsn = (high << 32) | low;
+	return true;
 }
 
 /*

@@ -6,6 +6,10 @@
  * A token is "<system identifier>:<timeline>:<LSN>", for instance
  * 7301234567890123456:1:0/3000148.  The empty token stands for no position.
  *
+ * Behind that may follow ",<timeline>:<LSN>": what was written or seen on an older
+ * timeline as well, and may have been lost in the failover that ended that.  It is
+ * left out once it is known not to be.
+ *
  *-------------------------------------------------------------------------
  */
 #ifndef CONSISTENCY_TOKEN_H
@@ -13,8 +17,14 @@
 
 #include "core/position.h"
 
-/* 20 digits, colon, 10 digits, colon, 17 characters, zero byte */
-#define TOKEN_TEXT_SIZE 64
+/* 20 digits, twice a separator, 10 digits, colon, 17 characters; zero byte */
+#define TOKEN_TEXT_SIZE 96
+
+typedef struct Token
+{
+	Position	newest;
+	Position	older;			/* of an older timeline than "newest", or none */
+} Token;
 
 typedef enum TokenVerdict
 {
@@ -31,8 +41,8 @@ typedef enum TokenVerdict
 #define TOKEN_FOREIGN_HINT \
 	"A token is valid only on the primary that issued it and on its replicas."
 
-extern char *token_format(Position position, uint64 system_identifier, char *buf);
-extern TokenVerdict token_parse(const char *text, uint64 system_identifier, Position *position);
-extern Position token_parse_or_error(const char *text);
+extern char *token_format(Token token, uint64 system_identifier, char *buf);
+extern TokenVerdict token_parse(const char *text, uint64 system_identifier, Token *token);
+extern Token token_parse_or_error(const char *text);
 
 #endif							/* CONSISTENCY_TOKEN_H */
