@@ -204,6 +204,7 @@ static void
 release(void *arg)
 {
 	RoutedRemote *remote = arg;
+	Token		seen = {POSITION_NONE, POSITION_NONE};
 
 	if (!remote->open)
 		return;
@@ -212,7 +213,10 @@ release(void *arg)
 	remote_row_free(&remote->row);
 	PQclear(remote->query.shape);
 	if (remote->has_answer && !remote->token_read)
-		session_observed_elsewhere((Token) {commit_position_bound()});
+	{
+		seen.newest = commit_position_bound();
+		session_observed_elsewhere(seen);
+	}
 	node_state_end_statement(remote->node.slot, remote->node.generation);
 	connection_release(remote->query.connection, remote->query.finished);
 }

@@ -76,21 +76,22 @@ Datum
 consistency_transaction_ticket(PG_FUNCTION_ARGS)
 {
 	FullTransactionId id = GetTopFullTransactionIdIfAny();
-	Position	position;
+	Token		token = {POSITION_NONE, POSITION_NONE};
+	Position   *position = &token.newest;
 	XLogRecPtr	flushed;
-	char		token[TOKEN_TEXT_SIZE];
+	char text[	TOKEN_TEXT_SIZE];
 
 	/* An id that stands nowhere in the log may be handed out again. */
 	if (!FullTransactionIdIsValid(id) || XactLastRecEnd == InvalidXLogRecPtr)
 		PG_RETURN_NULL();
-	position.tli = GetWALInsertionTimeLine();
-	position.lsn = GetXLogInsertRecPtr();
-	flushed = Min(GetFlushRecPtr(NULL), position.lsn);
+	position->tli = GetWALInsertionTimeLine();
+	position->lsn = GetXLogInsertRecPtr();
+	flushed = Min(GetFlushRecPtr(NULL), position->lsn);
 	PG_RETURN_TEXT_P(cstring_to_text(psprintf(UINT64_FORMAT "%c" UINT64_FORMAT "%c%s",
 											  U64FromFullTransactionId(id),
-											  SEPARATOR_UNFLUSHED, position.lsn - flushed,
+											  SEPARATOR_UNFLUSHED, position->lsn - flushed,
 											  SEPARATOR_POSITION,
-											  token_format((Token) {position}, GetSystemIdentifier(), token))));
+											  token_format(token, GetSystemIdentifier(), text))));
 }
 
 /*
