@@ -229,38 +229,6 @@ vector_format(StringInfo out, const Vector *vector)
 	appendStringInfoChar(out, '}');
 }
 
-/*
- * vector_join
- *		The larger count of each replica.
- *
- * What stood at place i of a then stands at from_a[i] of the result, the same
- * for b; the arrays are the caller's.
- */
-Vector
-vector_join(const Vector *a, const Vector *b, int *from_a, int *from_b)
-{
-	Vector		joined = allocate(a->n + b->n);
-	int			i = 0,
-				j = 0,
-				n = 0;
-
-	for (; i < a->n || j < b->n; n++)
-	{
-		bool		takes_a = j == b->n || (i < a->n && a->entries[i].id <= b->entries[j].id);
-		bool		takes_b = i == a->n || (j < b->n && b->entries[j].id <= a->entries[i].id);
-
-		joined.entries[n] = takes_a ? a->entries[i] : b->entries[j];
-		if (takes_a && takes_b)
-			joined.entries[n].count = Max(a->entries[i].count, b->entries[j].count);
-		if (takes_a)
-			from_a[i++] = n;
-		if (takes_b)
-			from_b[j++] = n;
-	}
-	joined.n = n;
-	return joined;
-}
-
 /* The place of an id, -1 if it isn't there. */
 int
 vector_find(const Vector *vector, uint64 id)
@@ -271,22 +239,4 @@ vector_find(const Vector *vector, uint64 id)
 	if (vector->n > 0)
 		found = bsearch(&key, vector->entries, vector->n, sizeof(VectorEntry), compare_entries);
 	return found == NULL ? -1 : (int) (found - vector->entries);
-}
-
-/*
- * vector_count_up
- *		The vector with one replica's count larger by one: that's a new dot.
- *
- * It stands at *own.  What stood at place i of the old vector then stands at
- * from[i] of the result; the array is the caller's.
- */
-Vector
-vector_count_up(const Vector *vector, uint64 id, int *from, int *own)
-{
-	int			at = vector_find(vector, id);
-	VectorEntry entry = {id, at < 0 ? 0 : vector->entries[at].count};
-	Vector		mine = {1, &entry};
-
-	entry.count = crdt_count_sum(entry.count, 1);
-	return vector_join(vector, &mine, from, own);
 }

@@ -45,8 +45,6 @@ extern Vector vector_read_checked(CrdtReader *reader);
 extern void vector_write(CrdtBuffer *out, const Vector *vector);
 extern Vector vector_parse(JsonbValue *json);
 extern void vector_format(StringInfo out, const Vector *vector);
-extern Vector vector_join(const Vector *a, const Vector *b, int *from_a, int *from_b);
 extern int	vector_find(const Vector *vector, uint64 id);
-extern Vector vector_count_up(const Vector *vector, uint64 id, int *from, int *own);
 
 #endif							/* CONSISTENCY_CRDT_VECTOR_H */
