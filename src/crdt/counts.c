@@ -46,6 +46,35 @@ struct Counts
 
 static int	compare_entries(const void *a, const void *b);
 
+/* --- one state ----------------------------------------------------------- */
+
+/* Look for a replica's entry, of so many numbers. */
+CountsPlace
+counts_find(CrdtReader body, uint64 id, int width)
+{
+	CountsPlace place = {0, {body.at, body.at}, {body.at, body.at}, body};
+
+	while (!crdt_at_end(&place.behind))
+	{
+		CrdtReader	next = place.behind;
+		uint64		next_id = crdt_read_id(&next);
+
+		if (next_id > id)
+			break;
+		for (int i = 0; i < width; i++)
+			(void) crdt_read_varint(&next);
+		place.behind.at = next.at;
+		if (next_id == id)
+		{
+			place.own.end = next.at;
+			break;
+		}
+		place.before.end = place.own.at = place.own.end = next.at;
+		place.index++;
+	}
+	return place;
+}
+
 /* --- two states ---------------------------------------------------------- */
 
 static pg_attribute_always_inline void

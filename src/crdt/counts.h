@@ -4,7 +4,8 @@
  *	  Merging states that are nothing but numbers by replica.
  *
  * The bodies of gcounter, vclock and pncounter are entries of an id and some
- * numbers, by ascending id, and their join takes the larger one of each.
+ * numbers, by ascending id, and their join takes the larger one of each.  So are
+ * the version vectors in other bodies.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,6 +20,16 @@
 /* Many states merged: looked up by id, not gone through for each of them. */
 typedef struct Counts Counts;
 
+/* Where a replica's entry is, or would be, in a body. */
+typedef struct CountsPlace
+{
+	int			index;			/* entries before it */
+	CrdtReader	before;			/* all entries of smaller ids */
+	CrdtReader	own;			/* the entry; empty if there is none */
+	CrdtReader	behind;			/* all entries of larger ids */
+} CountsPlace;
+
+extern CountsPlace counts_find(CrdtReader body, uint64 id, int width);
 extern void counts_merge(CrdtBuffer *out, CrdtReader a, CrdtReader b, int width);
 
 extern Counts *counts_create(MemoryContext context, int width);

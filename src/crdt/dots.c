@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "crdt/counts.h"
 #include "crdt/dots.h"
 #include "crdt/json.h"
 
@@ -95,30 +96,26 @@ dots_append_vector(CrdtBuffer *out, const DotsVector *vector)
 DotsEvent
 dots_add_event(CrdtBuffer *out, const DotsVector *vector, uint64 replica)
 {
-	CrdtReader	before = vector->entries;
-	EntryCursor at = first_entry(vector);
+	CountsPlace place = counts_find(vector->entries, replica, 1);
 	DotsEvent	event = {{0}};
-	VectorEntry own = {replica, 0};
+	uint64		count = 0;
 
-	for (before.end = before.at; at.valid && at.entry.id < replica; next_entry(&at))
+	event.dot.index = place.index;
+	event.is_new_replica = crdt_at_end(&place.own);
+	if (!event.is_new_replica)
 	{
-		event.dot.index++;
-		before.end = at.rest.at;
+		(void) crdt_read_id(&place.own);
+		count = crdt_read_varint(&place.own);
 	}
-	event.is_new_replica = !(at.valid && at.entry.id == replica);
-	if (event.is_new_replica)
-		at.rest.at = before.end;
-	else
-		own.count = at.entry.count;
-	own.count = event.dot.counter = crdt_count_sum(own.count, 1);
+	event.dot.counter = crdt_count_sum(count, 1);
 	event.n = vector->n + (event.is_new_replica ? 1 : 0);
 
 	crdt_reserve(out, crdt_left(&vector->entries) + CRDT_ID_SIZE + 2 * CRDT_VARINT_SIZE);
 	crdt_put_varint(out, event.n);
-	crdt_put_bytes(out, before.at, crdt_left(&before));
-	crdt_put_id(out, own.id);
-	crdt_put_varint(out, own.count);
-	crdt_put_bytes(out, at.rest.at, crdt_left(&at.rest));
+	crdt_put_bytes(out, place.before.at, crdt_left(&place.before));
+	crdt_put_id(out, replica);
+	crdt_put_varint(out, event.dot.counter);
+	crdt_put_bytes(out, place.behind.at, crdt_left(&place.behind));
 	return event;
 }
 

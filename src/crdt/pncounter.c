@@ -248,35 +248,21 @@ static void
 count(CrdtBuffer *out, CrdtReader body, int64 amount, bool down)
 {
 	Entry		entry = {replica_id_own()};
-	CrdtReader	before = body,
-				rest = body;
+	CountsPlace place = counts_find(body, entry.id, 4);
 	uint64		by = counter_magnitude(amount);
 
-	/* before: all smaller ids; rest: all larger ones */
-	while (!crdt_at_end(&rest))
-	{
-		Entry		next;
-
-		before.end = rest.at;
-		next = read_entry(&rest);
-		if (next.id == entry.id)
-			entry = next;
-		else if (next.id > entry.id)
-			rest.at = before.end;
-		if (next.id >= entry.id)
-			break;
-		before.end = rest.at;
-	}
+	if (!crdt_at_end(&place.own))
+		entry = read_entry(&place.own);
 	if (down != (amount < 0))
 		entry.dec = crdt_count_sum(entry.dec, by);
 	else
 		entry.inc = crdt_count_sum(entry.inc, by);
 
 	crdt_reserve(out, crdt_left(&body) + ENTRY_MAX_SIZE);
-	crdt_put_bytes(out, before.at, crdt_left(&before));
+	crdt_put_bytes(out, place.before.at, crdt_left(&place.before));
 	if (entry.inc > 0 || entry.dec > 0)
 		put_entry(out, &entry);
-	crdt_put_bytes(out, rest.at, crdt_left(&rest));
+	crdt_put_bytes(out, place.behind.at, crdt_left(&place.behind));
 }
 
 /* What wasn't undone. */

@@ -18,6 +18,7 @@
 
 static VectorEntry read_entry(CrdtReader *reader);
 static void put_entry(CrdtBuffer *out, VectorEntry entry);
+static void append_member(StringInfo out, VectorEntry entry, bool is_first);
 static void check_entries(CrdtReader *reader, uint64 n);
 static Vector allocate(int n);
 static int	compare_entries(const void *a, const void *b);
@@ -81,49 +82,34 @@ vector_merge(CrdtBuffer *out, CrdtReader a, CrdtReader b)
 void
 vector_increment(CrdtBuffer *out, CrdtReader body, uint64 id, uint64 by)
 {
-	CrdtReader	before = body,
-				rest = body;
+	CountsPlace place = counts_find(body, id, 1);
 	VectorEntry entry = {id, 0};
 
-	while (!crdt_at_end(&rest))
-	{
-		VectorEntry next;
-
-		before.end = rest.at;
-		next = read_entry(&rest);
-		if (next.id >= id)
-		{
-			if (next.id == id)
-				entry.count = next.count;
-			else
-				rest.at = before.end;
-			break;
-		}
-		before.end = rest.at;
-	}
+	if (!crdt_at_end(&place.own))
+		entry = read_entry(&place.own);
 	entry.count = crdt_count_sum(entry.count, by);
 	crdt_reserve(out, crdt_left(&body) + CRDT_ID_SIZE + CRDT_VARINT_SIZE);
-	crdt_put_bytes(out, before.at, crdt_left(&before));
+	crdt_put_bytes(out, place.before.at, crdt_left(&place.before));
 	if (entry.count > 0)
 		put_entry(out, entry);
-	crdt_put_bytes(out, rest.at, crdt_left(&rest));
+	crdt_put_bytes(out, place.behind.at, crdt_left(&place.behind));
+}
+
+/* Append a member of a JSON object. */
+static void
+append_member(StringInfo out, VectorEntry entry, bool is_first)
+{
+	appendStringInfoString(out, is_first ? "" : ", ");
+	crdt_json_append_id(out, entry.id);
+	appendStringInfo(out, ": " UINT64_FORMAT, entry.count);
 }
 
 void
 vector_to_json(StringInfo out, CrdtReader body, int depth)
 {
-	const char *separator = "";
-
 	appendStringInfoChar(out, '{');
-	while (!crdt_at_end(&body))
-	{
-		VectorEntry entry = read_entry(&body);
-
-		appendStringInfoString(out, separator);
-		crdt_json_append_id(out, entry.id);
-		appendStringInfo(out, ": " UINT64_FORMAT, entry.count);
-		separator = ", ";
-	}
+	for (bool is_first = true; !crdt_at_end(&body); is_first = false)
+		append_member(out, read_entry(&body), is_first);
 	appendStringInfoChar(out, '}');
 }
 
@@ -221,11 +207,7 @@ vector_format(StringInfo out, const Vector *vector)
 {
 	appendStringInfoChar(out, '{');
 	for (int i = 0; i < vector->n; i++)
-	{
-		appendStringInfoString(out, i > 0 ? ", " : "");
-		crdt_json_append_id(out, vector->entries[i].id);
-		appendStringInfo(out, ": " UINT64_FORMAT, vector->entries[i].count);
-	}
+		append_member(out, vector->entries[i], i == 0);
 	appendStringInfoChar(out, '}');
 }
 
