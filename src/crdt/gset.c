@@ -84,15 +84,7 @@ parse(CrdtBuffer *out, JsonbValue *json, int depth)
 Datum
 gset_new(PG_FUNCTION_ARGS)
 {
-	JsonbValue	array = crdt_json_value(PG_GETARG_JSONB_P(0));
-	SetList		list;
-	CrdtBuffer	out;
-
-	set_list_init(&list);
-	set_list_add_json(&list, &array, no_trailer);
-	crdt_start(&out, CRDT_GSET);
-	set_list_write(&out, &list, CRDT_GSET);
-	PG_RETURN_POINTER(crdt_finish_mutation(&out));
+	PG_RETURN_POINTER(set_of_array(PG_GETARG_JSONB_P(0), CRDT_GSET, no_trailer));
 }
 
 /* add(gset, jsonb), gset + jsonb */

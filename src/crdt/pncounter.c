@@ -52,6 +52,7 @@ static Entry parse_entry(CrdtJsonMembers *member);
 static int	compare_entries(const void *a, const void *b);
 static void count(CrdtBuffer *out, CrdtReader body, int64 amount, bool down);
 static CounterValue sum(CrdtReader body);
+static Datum change(PG_FUNCTION_ARGS, bool down);
 
 PG_FUNCTION_INFO_V1(pncounter_new);
 PG_FUNCTION_INFO_V1(pncounter_increment);
@@ -297,28 +298,30 @@ pncounter_new(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(crdt_finish(&out));
 }
 
-/* increment(pncounter, bigint), pncounter + bigint */
-Datum
-pncounter_increment(PG_FUNCTION_ARGS)
+/* The counter that this replica has counted up, or down. */
+static Datum
+change(PG_FUNCTION_ARGS, bool down)
 {
 	CrdtState	counter = CRDT_GETARG(0, CRDT_PNCOUNTER);
 	CrdtBuffer	out;
 
 	crdt_start(&out, CRDT_PNCOUNTER);
-	count(&out, counter.body, PG_GETARG_INT64(1), false);
+	count(&out, counter.body, PG_GETARG_INT64(1), down);
 	PG_RETURN_POINTER(crdt_finish_mutation(&out));
+}
+
+/* increment(pncounter, bigint), pncounter + bigint */
+Datum
+pncounter_increment(PG_FUNCTION_ARGS)
+{
+	return change(fcinfo, false);
 }
 
 /* decrement(pncounter, bigint), pncounter - bigint */
 Datum
 pncounter_decrement(PG_FUNCTION_ARGS)
 {
-	CrdtState	counter = CRDT_GETARG(0, CRDT_PNCOUNTER);
-	CrdtBuffer	out;
-
-	crdt_start(&out, CRDT_PNCOUNTER);
-	count(&out, counter.body, PG_GETARG_INT64(1), true);
-	PG_RETURN_POINTER(crdt_finish_mutation(&out));
+	return change(fcinfo, true);
 }
 
 /* reset(pncounter): all undone that is known here */

@@ -343,6 +343,21 @@ set_list_write(CrdtBuffer *out, SetList *list, CrdtType type)
 	return dropped;
 }
 
+/* The set of the elements of a JSON array, all with one trailer, as a value. */
+struct varlena *
+set_of_array(Jsonb *array, CrdtType type, CrdtReader trailer)
+{
+	JsonbValue	json = crdt_json_value(array);
+	SetList		list;
+	CrdtBuffer	out;
+
+	set_list_init(&list);
+	set_list_add_json(&list, &json, trailer);
+	crdt_start(&out, type);
+	set_list_write(&out, &list, type);
+	return crdt_finish_mutation(&out);
+}
+
 /* How many elements of a sorted list are members of a set; no more than enough. */
 int
 set_list_count(const SetList *list, SetCursor cursor, int enough)

@@ -236,6 +236,7 @@ extern void set_list_add_json(SetList *list, JsonbValue *array, CrdtReader trail
 extern void set_list_add_array(SetList *list, ArrayType *array);
 extern int	set_list_sort(SetList *list);
 extern int	set_list_write(CrdtBuffer *out, SetList *list, CrdtType type);
+extern struct varlena *set_of_array(Jsonb *array, CrdtType type, CrdtReader trailer);
 extern int	set_list_count(const SetList *list, SetCursor cursor, int enough);
 
 #endif							/* CONSISTENCY_CRDT_SET_H */

@@ -114,15 +114,7 @@ parse(CrdtBuffer *out, JsonbValue *json, int depth)
 Datum
 twopset_new(PG_FUNCTION_ARGS)
 {
-	JsonbValue	array = crdt_json_value(PG_GETARG_JSONB_P(0));
-	SetList		list;
-	CrdtBuffer	out;
-
-	set_list_init(&list);
-	set_list_add_json(&list, &array, added);
-	crdt_start(&out, CRDT_TWOPSET);
-	set_list_write(&out, &list, CRDT_TWOPSET);
-	PG_RETURN_POINTER(crdt_finish_mutation(&out));
+	PG_RETURN_POINTER(set_of_array(PG_GETARG_JSONB_P(0), CRDT_TWOPSET, added));
 }
 
 /* Add an element if it isn't there, or mark it as removed if it is. */
