@@ -98,7 +98,8 @@ extern int64 advise_total_reads(const AdviseFacts *facts);
 extern int64 advise_total_writes(const AdviseFacts *facts);
 extern char *advise_share(double part, double whole);
 extern char *advise_rate(const AdviseFacts *facts, int64 count);
-extern char *advise_cost_of_session(const AdviseFacts *facts, int64 reads, int64 writes);
+extern char *advise_cost_of_session(const AdviseFacts *facts, const char *table,
+									int64 reads, int64 writes);
 extern char *advise_cost_of_bound(const AdviseFacts *facts, int ms);
 extern char *advise_cost_of_asking(const AdviseFacts *facts, int ms);
 extern char *advise_cost_of_calls(const AdviseFacts *facts, const AdviseCalls *calls);

@@ -5,10 +5,11 @@
  *
  * Two shares are told.
  *
- * Under session a read waits only for what its session has written before, or
- * learned of elsewhere, and only the first such read waits: once that is
- * replayed the others find it there.  So at most as many reads wait as there
- * are writes, and each at most as long as its replica is behind.
+ * Under session a read waits for what its session has written before, and only
+ * the first such read waits: once that is replayed the others find it there.
+ * So for writes to a table no more reads wait than there are writes, and each
+ * at most as long as its replica is behind.  (A session that hands on its token
+ * or goes from node to node can have more of them wait.)
  *
  * Under bounded a read waits where the replica is further behind than the
  * bound.  If reads are spread evenly over replicas, that is the share of
@@ -116,17 +117,21 @@ advise_rate(const AdviseFacts *facts, int64 count)
 	return psprintf(INT64_FORMAT " (%.1f/s)", count, count / facts->seconds);
 }
 
-/* Reads under session, or causal: who waits, and how long; palloc'd. */
+/*
+ * Reads under session, or causal: who waits for a write to this table (or to
+ * any), and how long; palloc'd.
+ */
 char *
-advise_cost_of_session(const AdviseFacts *facts, int64 reads, int64 writes)
+advise_cost_of_session(const AdviseFacts *facts, const char *table, int64 reads, int64 writes)
 {
 	char	   *share;
 
 	if (facts->in_recovery || writes < 0)
 		return pstrdup("a replica doesn't know how many reads follow a write: the primary counts writes");
 
-	share = psprintf("at most %s of reads wait at a replica (" INT64_FORMAT " rows written, "
-					 INT64_FORMAT " reads)", advise_share(writes, reads), writes, reads);
+	share = psprintf("at most %s of reads wait at a replica for a write to %s (" INT64_FORMAT
+					 " rows, " INT64_FORMAT " reads)",
+					 advise_share(writes, reads), table, writes, reads);
 	if (!facts->lag_is_shown)
 		return psprintf("%s, each for the rest of its lag", share);
 	if (facts->nreplicas == 0)

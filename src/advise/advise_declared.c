@@ -61,7 +61,7 @@ judge_weaker(AdviseFacts *facts, const AdviseDeclared *declared)
 	if (!below || !writes)
 		return;
 	advise(facts, declared, "writes, and reads below session", &policy,
-		   advise_cost_of_session(facts, advise_total_reads(facts),
+		   advise_cost_of_session(facts, "any table", advise_total_reads(facts),
 								  facts->in_recovery ? -1 : advise_total_writes(facts)),
 		   "Sessions miss what they have written themselves. Leave it if nobody notices, or give single tables a policy.");
 }
@@ -97,7 +97,7 @@ cost_of_reads(const AdviseFacts *facts, const AdviseDeclared *declared)
 		return psprintf("now all its reads run at the primary, each behind a fence: %s", calls);
 	return psprintf("now all reads run at the primary, each behind a fence: %s; %s. Under causal: %s",
 					advise_rate(facts, advise_total_reads(facts)), calls,
-					advise_cost_of_session(facts, advise_total_reads(facts),
+					advise_cost_of_session(facts, "any table", advise_total_reads(facts),
 										   facts->in_recovery ? -1 : advise_total_writes(facts)));
 }
 

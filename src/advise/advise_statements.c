@@ -41,7 +41,7 @@ static bool is_refusal(const ErrorData *error);
 static char *statements_view(void);
 static void count_row(AdviseFacts *facts, uint64 row);
 static void count_statement(AdviseFacts *facts, const StatementRow *row);
-static void count_read(AdviseFacts *facts, const StatementRow *row, Node *statement);
+static bool count_read(AdviseFacts *facts, const StatementRow *row, Node *statement);
 static void count_of_role(AdviseFacts *facts, const StatementRow *row, bool reads);
 static List *parse(const char *query);
 static bool only_reads(const Node *statement);
@@ -156,15 +156,15 @@ count_statement(AdviseFacts *facts, const StatementRow *row)
 	statement = linitial_node(RawStmt, parsed)->stmt;
 	if (only_reads(statement))
 	{
-		count_read(facts, row, statement);
-		count_of_role(facts, row, true);
+		if (count_read(facts, row, statement))
+			count_of_role(facts, row, true);
 	}
 	else if (writes_rows(statement))
 		count_of_role(facts, row, false);
 }
 
-/* Count it for each table that it names. */
-static void
+/* Count it for each table that it names.  False if it names no relation. */
+static bool
 count_read(AdviseFacts *facts, const StatementRow *row, Node *statement)
 {
 	List	   *relids = NIL;
@@ -181,6 +181,7 @@ count_read(AdviseFacts *facts, const StatementRow *row, Node *statement)
 			table->calls.read_ms += row->total_ms;
 		}
 	}
+	return relids != NIL;
 }
 
 static void

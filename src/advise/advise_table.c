@@ -80,7 +80,7 @@ judge_linearizable(AdviseFacts *facts, const AdviseTable *table)
 	advise(facts, table, "linearizable, and read often", &policy,
 		   psprintf("now all reads run at the primary, each behind a fence: %s; %s. Under causal: %s",
 					advise_rate(facts, table->reads), advise_cost_of_calls(facts, &table->calls),
-					advise_cost_of_session(facts, table->reads, table->writes)),
+					advise_cost_of_session(facts, "this table", table->reads, table->writes)),
 		   "Most of these reads follow no write. Keep linearizable for those that something irrevocable follows from, by a hint or SET LOCAL.");
 }
 
@@ -137,7 +137,7 @@ judge_reference(AdviseFacts *facts, const AdviseTable *table)
 		if (other == NULL || other->level < LEVEL_SESSION)
 			continue;
 		advise(facts, table, "weaker than a table that it refers to", &policy,
-			   advise_cost_of_session(facts, table->reads, table->writes),
+			   advise_cost_of_session(facts, "this table", table->reads, table->writes),
 			   psprintf("A foreign key leads to a table under %s. Read by one query, both get that; read by two, a row that the session has just added is missing beside the row it belongs to.",
 						level_name(other->level)));
 		return true;
@@ -154,7 +154,7 @@ judge_weaker(AdviseFacts *facts, const AdviseTable *table)
 	if (table->level >= LEVEL_SESSION || table->writes < table->reads / READ_OFTEN)
 		return;
 	advise(facts, table, "below session, and written often", &policy,
-		   advise_cost_of_session(facts, table->reads, table->writes),
+		   advise_cost_of_session(facts, "this table", table->reads, table->writes),
 		   psprintf("Sessions miss what they have written themselves%s. Leave it if nobody notices.",
 					missed_rows(facts, table)));
 }
@@ -182,7 +182,7 @@ judge_waits(AdviseFacts *facts, const AdviseTable *table)
 		table->writes < table->reads / 2 || advise_worst_lag(facts) < LAG_THAT_MATTERS_MS)
 		return;
 	advise(facts, table, "written as often as read, while replicas lag", &policy,
-		   psprintf("now: %s. With %s: %s", advise_cost_of_session(facts, table->reads, table->writes),
+		   psprintf("now: %s. With %s: %s", advise_cost_of_session(facts, "this table", table->reads, table->writes),
 					statement_ms(bound), advise_cost_of_bound(facts, bound)),
 		   "Sessions then may miss what they have written themselves. If they notice, mend the lag instead.");
 }

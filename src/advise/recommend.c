@@ -179,14 +179,14 @@ recommend_cost(ConsistencyLevel level)
 			return "every read runs at the primary, after a round trip to its synchronous standbys that concurrent reads share: benchmark fence, \"linearizable : session\"";
 		case LEVEL_SEQUENTIAL:
 		case LEVEL_CAUSAL:
-			return "at the primary the barrier: benchmark barrier, \"behind the barrier : not\"; at a replica as session: overhead_replica, and for the first read after a write forwarded_reads, \"the first read after a write\"";
+			return "at the primary the barrier: benchmark barrier, \"behind the barrier : not\"; at a replica as session: overhead_replica, and for the first read after a write forwarded_reads, \"the first read after a write : replica without\"";
 		case LEVEL_BOUNDED:
 			return "at a replica the lag beyond the bound, and with a bound shorter than consistency.monitor_interval a round trip to the primary: no benchmark of its own; consistency.advise() tells it for this server";
 		case LEVEL_SESSION:
-			return "at a replica a comparison: benchmark overhead_replica; for the first read after a write the rest of the lag: forwarded_reads, \"the first read after a write\"";
+			return "at a replica a comparison: benchmark overhead_replica, \"session with a token : replica without\"; for the first read after a write the rest of the lag: forwarded_reads, \"the first read after a write : replica without\"";
 		case LEVEL_EVENTUAL:
 		case LEVEL_WEAK:
-			return "nothing is waited for: benchmark overhead_idle is all that is left";
+			return "nothing is waited for: benchmark overhead_idle, \"preloaded, no nodes : plain\", is all that is left";
 		case LEVEL_UNSET:
 			break;
 	}
