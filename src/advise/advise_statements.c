@@ -21,6 +21,7 @@
 #include "nodes/nodeFuncs.h"
 #include "parser/parser.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/resowner.h"
 
@@ -37,6 +38,7 @@ typedef struct StatementRow
 } StatementRow;
 
 static void read_statements(AdviseFacts *facts);
+static void set_quietly(const char *name, const char *value);
 static bool is_refusal(const ErrorData *error);
 static char *statements_view(void);
 static void count_row(AdviseFacts *facts, uint64 row);
@@ -103,6 +105,11 @@ static void
 read_statements(AdviseFacts *facts)
 {
 	char	   *query;
+	int			level = NewGUCNestLevel();
+
+	/* what the parser has to say of these texts was said when they ran */
+	set_quietly("client_min_messages", "error");
+	set_quietly("escape_string_warning", "off");
 
 	SPI_connect();
 	query = psprintf("SELECT userid, dbid, calls, total_exec_time, query FROM %s",
@@ -112,7 +119,15 @@ read_statements(AdviseFacts *facts)
 	for (uint64 i = 0; i < SPI_processed; i++)
 		count_row(facts, i);
 	SPI_finish();
+	AtEOXact_GUC(true, level);
 	facts->has_statements = true;
+}
+
+/* Set a setting for as long as its nesting level lasts. */
+static void
+set_quietly(const char *name, const char *value)
+{
+	set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
 /* Its name; an error if it isn't there. */

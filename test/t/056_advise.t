@@ -69,7 +69,15 @@ like(
 	advice('primary', 'expected_cost', 'hot'),
 	qr/: 1201 \([0-9.]+\/s\); 1200 statements of [0-9.]+ ms, says pg_stat_statements\. Under causal: at most 1\.0 % of reads wait at a replica for a write to this table \(12 rows, 1201 reads\)/,
 	'statements that read a table are found by its name');
-is( $cluster->sql('primary', 'SELECT consistency.set_policy(\'hot\', \'session\')'), '', 'as a minimum');
+
+# what the parser said of them when they ran isn't repeated
+$cluster->sql('primary', 'SELECT i AS ' . 'x' x 70 . ' FROM hot');
+my ($code, $stdout, $stderr) = $cluster->primary->psql('postgres', 'SELECT count(*) FROM consistency.advise()');
+is("$code $stderr", '0 ', 'statements are parsed in silence');
+is($cluster->sql('primary', 'SELECT count(*) > 0 FROM consistency.advise(); SHOW client_min_messages'),
+	"t\nnotice", '... and messages are as they were');
+
+is( $cluster->sql('primary', q{SELECT consistency.set_policy('hot', 'session')}), '', 'as a minimum');
 is(advice('primary', 'finding', 'hot'), '', 'session: nothing to say');
 
 # whoever can't read it gets the rest
