@@ -11,7 +11,7 @@ use ConsistencyCluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $cluster = ConsistencyCluster->new(replicas => [ { name => 'near' } ]);
+my $cluster = ConsistencyCluster->new(replicas => [ { name => 'near' } ], conf => "restart_after_crash = on\n");
 my $app = $cluster->connect('primary');
 my $dba = $cluster->connect('primary', user => $cluster->superuser);
 my $near = $cluster->connect('near');
