@@ -31,6 +31,7 @@ OBJS = \
 	src/core/wait_event.o \
 	src/core/weaken.o \
 	src/session/level.o \
+	src/session/quorum.o \
 	src/session/policy.o \
 	src/session/policy_cache.o \
 	src/session/prepared.o \

@@ -36,6 +36,7 @@
 #include "session/commits.h"
 #include "session/level.h"
 #include "session/policy.h"
+#include "session/quorum.h"
 #include "session/session.h"
 #include "stats/policy_stats.h"
 #include "stats/read_stats.h"
@@ -58,6 +59,7 @@ _PG_init(void)
 	kept_init();
 	violations_init();
 	level_init();
+	quorum_init();
 	commits_init();
 	session_init();
 	settings_report_init();

@@ -177,6 +177,35 @@ node_state_snapshot(NodeInfo *nodes, int max)
 }
 
 /*
+ * node_state_members
+ *		How many nodes this database declares, be they up or not; a node with
+ *		several server objects counts once.
+ */
+int
+node_state_members(void)
+{
+	bool		counted[NODE_STATE_MAX_NODES] = {false};
+	int			n = 0;
+
+	if (node_table == NULL)
+		return 0;
+
+	LWLockAcquire(&node_table->lock, LW_SHARED);
+	for (int i = 0; i < NODE_STATE_MAX_SERVERS; i++)
+	{
+		const SharedServer *server = our_server(i);
+
+		if (server && !counted[server->slot])
+		{
+			counted[server->slot] = true;
+			n++;
+		}
+	}
+	LWLockRelease(&node_table->lock);
+	return n;
+}
+
+/*
  * node_state_primary
  *		The other node that is the primary, as far as we know.
  *

@@ -60,6 +60,7 @@ extern int64 node_clock_us(void);
 
 extern bool node_state_routable(void);
 extern int	node_state_snapshot(NodeInfo *nodes, int max);
+extern int	node_state_members(void);
 extern bool node_state_primary(NodeInfo *node);
 extern bool node_state_primary_declared(void);
 extern void node_state_request(void);

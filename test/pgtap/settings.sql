@@ -25,6 +25,7 @@ SELECT bag_eq(
               ('consistency.monitor_role', 'string', 'sighup'),
               ('consistency.on_timeout', 'enum', 'user'),
               ('consistency.replica_id', 'string', 'user'),
+              ('consistency.read_quorum', 'string', 'user'),
               ('consistency.report_token', 'bool', 'user'),
               ('consistency.require_leader_fence', 'bool', 'user'),
               ('consistency.route_min_cost', 'real', 'user'),
@@ -33,7 +34,8 @@ SELECT bag_eq(
               ('consistency.token', 'string', 'user'),
               ('consistency.track_reads', 'bool', 'superuser'),
               ('consistency.wait_timeout', 'integer', 'user'),
-              ('consistency.write_forwarding', 'bool', 'user') $$,
+              ('consistency.write_forwarding', 'bool', 'user'),
+              ('consistency.write_quorum', 'string', 'user') $$,
     'names, types and contexts');
 SELECT is(enumvals, ARRAY['linearizable', 'sequential', 'causal', 'bounded', 'session', 'eventual', 'weak'],
           'levels that psql completes') FROM pg_settings WHERE name = 'consistency';
@@ -58,6 +60,7 @@ SELECT bag_eq(
               ('consistency.monitor_role', ''),
               ('consistency.on_timeout', 'primary'),
               ('consistency.replica_id', ''),
+              ('consistency.read_quorum', 'one'),
               ('consistency.report_token', 'on'),
               ('consistency.require_leader_fence', 'off'),
               ('consistency.routing', 'auto'),
@@ -65,7 +68,8 @@ SELECT bag_eq(
               ('consistency.token', ''),
               ('consistency.track_reads', 'on'),
               ('consistency.wait_timeout', '10000'),
-              ('consistency.write_forwarding', 'on') $$,
+              ('consistency.write_forwarding', 'on'),
+              ('consistency.write_quorum', 'one') $$,
     'defaults');
 SELECT bag_eq(
     $$ SELECT name, min_val, unit FROM pg_settings
