@@ -7,7 +7,7 @@
 # make fuzz                               tries the CRDT types at random for five minutes
 # make proof                              attacks the levels under faults for ten minutes, and judges
 # make demo, make demo-stop               a primary and two replicas to look at
-# make bench                              ratios against peers (after make install)
+# make bench                              ratios against peers, written up in docs (after make install)
 # make indent                             lays out the C sources as pgindent does
 
 PG_CONFIG ?= pg_config

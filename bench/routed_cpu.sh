@@ -10,7 +10,8 @@ wait_for_replay primary primary_r1 primary_r2
 aggregate_of() { echo "SELECT bid % 7, count(*), sum(abalance), avg(hashint4(aid)) FROM $1 GROUP BY 1"; }
 aggregate_of pgbench_accounts > "$samples/local.sql"
 aggregate_of pgbench_accounts_fdw > "$samples/fdw.sql"
-echo "SELECT * FROM dblink('peer', '$(aggregate_of pgbench_accounts)') AS t (k int, n bigint, s bigint, a numeric)" > "$samples/dblink.sql"
+echo "SELECT * FROM dblink('peer', '$(aggregate_of pgbench_accounts)')
+    AS t (k int, n bigint, s bigint, a numeric)" > "$samples/dblink.sql"
 for way in local fdw dblink; do
     echo ';' >> "$samples/$way.sql"
 done

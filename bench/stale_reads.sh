@@ -20,8 +20,8 @@ for rule in "${rules[@]}"; do
     BENCH_CLIENTS=$clients start_pgpool "pgpool_$rule" 1 "disable_load_balance_on_write = '$rule'" plain plain_r1 plain_r2
 done
 
-hand_token=(-t)
-[ ! "$BENCH_SELFTEST" ] || hand_token=()
+hand_token=(-t) at_prompt=primary_r1 at_late=primary_r2
+[ ! "$BENCH_SELFTEST" ] || hand_token=() at_prompt=primary at_late=primary
 
 arms=()
 declare -A labels                           # group and label of an arm
@@ -58,10 +58,10 @@ here=consistency.on_timeout=primary
 both 'eventual, routed' eventual primary consistency=eventual $routed
 both 'session, routed' session primary consistency=session $routed
 arm own session_auto 'session, default routing' -w "$(to primary consistency=session)"
-arm own session_r1 'session, prompt replica' -w "$(to primary_r1 consistency=session)"
-arm own session_late 'session, late replica' -w "$(to primary_r2 consistency=session)"
+arm own session_r1 'session, prompt replica' -w "$(to $at_prompt consistency=session)"
+arm own session_late 'session, late replica' -w "$(to $at_late consistency=session)"
 arm own session_late_5ms 'session, late replica, waits 5 ms' \
-    -w "$(to primary_r2 consistency=session consistency.wait_timeout=5ms $here)"
+    -w "$(to $at_late consistency=session consistency.wait_timeout=5ms $here)"
 arm other causal 'causal, token, routed' "${hand_token[@]}" \
     -w "$(to primary consistency=causal $routed)" -r "$(to primary consistency=causal $routed)"
 arm other causal_r1 'causal, token, prompt replica' "${hand_token[@]}" \

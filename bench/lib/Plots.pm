@@ -5,7 +5,7 @@ use warnings;
 use utf8;
 
 use List::Util qw(max min uniq);
-use Results qw(of_kind times_better);
+use Results qw(of_kind short times_better);
 
 # Colours of a page: what is drawn must be told apart on it, and by the colour-blind.
 my %theme = (
@@ -38,22 +38,43 @@ sub draw_all
 	mkdir $dir;
 	for my $page (sort keys %theme)
 	{
-		my $draw = sub { draw("$dir/$_[0]$page.svg", $theme{$page}, @_[ 1 .. $#_ ]) };
+		my $draw = sub {
+			my ($name, $benchmarks, @picture) = @_;
+			return unless @picture;
+			draw("$dir/$name$page.svg", $theme{$page}, @picture);
+			mark_as_short("$dir/$name$page.svg", $theme{$page})
+			  if grep { short($_) } of_kind($results, ['run'], @$benchmarks);
+		};
 
-		$draw->($_->[0], ratio_plot($theme{$page}, $results, @$_[ 1 .. $#$_ ])) for @ratio_plots;
-		$draw->($_, growth_plot($theme{$page}, $results, $_, @{ $growth_plots{$_} })) for sort keys %growth_plots;
-		$draw->('break_even', break_even_plot($theme{$page}, $results));
-		$draw->('stale_reads', stale_plot($theme{$page}, $results));
-		$draw->('remote_apply', hopping_plot($theme{$page}, $results));
+		$draw->($_->[0], [ @$_[ 2 .. $#$_ ] ], ratio_plot($theme{$page}, $results, @$_[ 1 .. $#$_ ])) for @ratio_plots;
+		$draw->($_, [$_], growth_plot($theme{$page}, $results, $_, @{ $growth_plots{$_} })) for sort keys %growth_plots;
+		$draw->('break_even', ['break_even'], break_even_plot($theme{$page}, $results));
+		$draw->('stale_reads', ['stale_reads'], stale_plot($theme{$page}, $results));
+		$draw->('remote_apply', ['remote_apply'], hopping_plot($theme{$page}, $results));
 	}
 }
 
-# Has gnuplot draw FILE by commands for a picture of a size. Without commands there is nothing to draw.
+# Nobody shall judge by a picture of a short run.
+sub mark_as_short
+{
+	my ($file, $theme) = @_;
+
+	open my $in, '<:encoding(UTF-8)', $file or die "$file: $!\n";
+	my $svg = do { local $/; <$in> };
+	close $in;
+	my $text = qq(<text x="99%" y="99%" text-anchor="end" font-family="Helvetica,Arial,sans-serif" font-size="12" fill="$theme->{bad}">)
+	  . "short run, not to judge by</text>\n";
+	$svg =~ s{(?=</svg>)}{$text} or die "$file: no SVG\n";
+	open my $out, '>:encoding(UTF-8)', $file or die "$file: $!\n";
+	print $out $svg;
+	close $out or die "$file: $!\n";
+}
+
+# Has gnuplot draw FILE by commands for a picture of a size.
 sub draw
 {
 	my ($file, $theme, $width, $height, $commands) = @_;
 
-	return unless $width;
 	open my $gnuplot, '|-:encoding(UTF-8)', 'gnuplot' or die "gnuplot: $!\n";
 	print $gnuplot <<EOF, $commands;
 set encoding utf8
@@ -166,28 +187,35 @@ sub growth_plot
 		$data .= block("line$i", map { [ $at{ $_->{x} } * 1.03**($i - $#series / 2), @$_{qw(median least greatest)} ] }
 			  grep { $_->{series} eq $series[$i] } @rows);
 		push @lines,
-		  "\$line$i using 1:2 with lines linewidth 2.5 linecolor rgb '$colour' title " . quoted($series[$i]),
-		  "\$line$i using 1:2:3:4 with yerrorbars pointtype 7 pointsize 0.5 linewidth 1.2 linecolor rgb '$colour' notitle";
+		  "\$line$i using 1:3:(0):(\$4-\$3) with vectors nohead linewidth 1.2 linecolor rgb '$colour' notitle",
+		  "\$line$i using 1:2 with linespoints pointtype 7 pointsize 0.5 linewidth 2.5 linecolor rgb '$colour' title " . quoted($series[$i]);
 	}
 	my $tics = join ', ', map { quoted(Tables::thousands($_)) . " $at{$_}" } @x;
 	my ($from, $to) = (min(values %at) / 1.2, max(values %at) * 1.2);
-	my $top = max(1.1, map { $_->{greatest} } @rows) * 1.04;
+	my @all = map { $_->{median} } @rows;
+	my $wide = max(@all) > 5 * min(@all);       # a logarithmic axis then
+	my $bottom = $wide ? min(map { $_->{least} } @rows) / 1.1 : 0;
+	my $top = max(1.1, map { $_->{greatest} } @rows) * ($wide ? 1.1 : 1.04);
+	my $y_axis = $wide ? "set logscale y\nset ytics ('×0.05' 0.05, '×0.1' 0.1, '×0.2' 0.2, '×0.5' 0.5, '×1' 1, '×2' 2, '×5' 5, '×10' 10)" : "set format y '×%g'";
 
-	return (720, 320 + 18 * @series, <<EOF . 'plot ' . join(", \\\n  ", @lines) . "\n");
+	my $key_rows = @series > 1 ? 2 : 1;
+
+	return (720, 300 + 20 * $key_rows, <<EOF . 'plot ' . join(", \\\n  ", @lines) . "\n");
 $data
 set logscale x
 set xrange [$from:$to]
-set yrange [0:$top]
+set yrange [$bottom:$top]
+$y_axis
 set xtics ($tics)
 set grid ytics noxtics
 set xlabel ${\quoted($axis)}
 set ylabel ${\quoted($unit)} offset 1
 set arrow from graph 0, first 1 to graph 1, first 1 nohead linecolor rgb '$theme->{faint}' linewidth 1.5
-set tmargin @{[ 1.5 + 1.3 * @series ]}
+set tmargin @{[ 1.2 + 1.4 * $key_rows ]}
 set bmargin 3.5
 set lmargin 9
-set rmargin 3
-set key at screen 0.08, screen 0.985 left top vertical Left reverse samplen 2
+set rmargin 5
+set key at screen 0.08, screen 0.985 left top vertical maxrows $key_rows Left reverse samplen 2 width 3
 EOF
 }
 
@@ -354,8 +382,8 @@ set xrange [0:$most]
 set yrange [@{[ $y - 0.6 ]}:-0.4]
 set ytics (@{[ join ', ', @tics ]})
 set grid xtics noytics
-set lmargin 40
-set rmargin 24
+set lmargin 42
+set rmargin 20
 set tmargin 4
 set bmargin 3.5
 set xlabel 'of all reads, %'

@@ -146,16 +146,17 @@ sub break_even
 		  of_kind($results, ['break_even'], 'break_even'));
 }
 
-# One figure, for a sentence: the median of a benchmark's ratio, or of something measured
-# ("label / what"), rounded.
+# One figure, for a sentence: the median of a benchmark's ratio, or of something measured ("group
+# label / what"), rounded.
 sub figure
 {
 	my ($results, $name, $of) = @_;
-	my ($row) = grep { ($_->{kind} eq 'measure' ? "$_->{label} / $_->{what}" : $_->{what}) eq $of }
+	my ($row) = grep { ($_->{kind} eq 'measure' ? "$_->{group} $_->{label} / $_->{what}" : $_->{what}) eq $of }
 	  of_kind($results, [ 'ratio', 'between_peers', 'measure' ], $name)
 	  or die "no result \"$of\" of $name\n";
 
-	return sprintf '%.2g', $row->{median};
+	my $median = $row->{median};
+	return sprintf $median >= 10 ? '%.0f' : $median >= 0.5 && $median < 2 ? '%.2f' : '%.2g', $median;
 }
 
 sub thousands

@@ -38,10 +38,11 @@ tell_estimate()
 
     for name in "$@"; do
         took=30 measured=0
-        [ ! -e "$results/$name.tsv" ] || IFS=$'\t' read -r measured took < <(awk -F '\t' -v OFS='\t' '$1 == "run" { print $5, $7 }' "$results/$name.tsv")
+        [ ! -e "$results/$name.tsv" ] || read -r measured took < <(awk -F '\t' '$1 == "run" { print $5, $7 }' "$results/$name.tsv")
         sum=$(( sum + BENCH_SECONDS + (took > measured ? took - measured : 0) ))
     done
-    echo "$# benchmarks, $BENCH_SECONDS s and $BENCH_ROUNDS rounds each; with all that has to be set up about $(( (sum + 59) / 60 )) minutes" >&2
+    echo "benchmarks: $#, of $BENCH_SECONDS s and $BENCH_ROUNDS rounds each;" \
+        "with all that has to be set up about $(( (sum + 59) / 60 )) minutes" >&2
 }
 
 # Runs the copy of BENCH_DIR in a fresh private directory, as an unprivileged user, removes the
