@@ -89,3 +89,5 @@ for arm in "${arms[@]}"; do
 done
 ratio 'writes, causal readers : asynchronous' causal asynchronous 'writes/s'
 between_peers 'writes, remote_apply : asynchronous' remote_apply asynchronous 'writes/s'
+ratio 'hopping reads, causal : asynchronous' causal_reads asynchronous_reads 'reads/s'
+ratio 'hopping reads, causal : primary only' causal_reads primary_only_reads 'reads/s'

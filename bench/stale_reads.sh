@@ -54,14 +54,13 @@ for rule in "${rules[@]}"; do
 done
 
 routed=consistency.routing=always
-here=consistency.on_timeout=primary
 both 'eventual, routed' eventual primary consistency=eventual $routed
 both 'session, routed' session primary consistency=session $routed
 arm own session_auto 'session, default routing' -w "$(to primary consistency=session)"
 arm own session_r1 'session, prompt replica' -w "$(to $at_prompt consistency=session)"
 arm own session_late 'session, late replica' -w "$(to $at_late consistency=session)"
 arm own session_late_5ms 'session, late replica, waits 5 ms' \
-    -w "$(to $at_late consistency=session consistency.wait_timeout=5ms $here)"
+    -w "$(to $at_late consistency=session consistency.wait_timeout=5ms)"
 arm other causal 'causal, token, routed' "${hand_token[@]}" \
     -w "$(to primary consistency=causal $routed)" -r "$(to primary consistency=causal $routed)"
 arm other causal_r1 'causal, token, prompt replica' "${hand_token[@]}" \
@@ -78,3 +77,9 @@ for name in "${arms[@]}"; do
     share "$group" "$label" throughput "$name" "${group}_plain_primary"
     measure "$group" "$label" stale "${name}_stale"
 done
+
+ratio 'own writes, session, default routing : pgpool-II, always' own_session_auto own_pgpool_always 'statements/s'
+ratio 'own writes, session, routed : pgpool-II, always' own_session own_pgpool_always 'statements/s'
+ratio 'own writes, session, prompt replica : pgpool-II, always' own_session_r1 own_pgpool_always 'statements/s'
+ratio "another's writes, eventual, routed : pgpool-II, transaction" other_eventual other_pgpool_transaction 'statements/s'
+ratio "another's writes, causal, prompt replica : primary only" other_causal_r1 other_plain_primary 'statements/s'

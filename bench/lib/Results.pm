@@ -67,12 +67,12 @@ sub times_better
 	return $row->{better} eq 'higher' ? $value : 1 / $value;
 }
 
-# Not fit to judge by.
+# Not fit to judge by. Of the oldest results it isn't known, their rounds are "-".
 sub short
 {
 	my ($run) = @_;
 
-	return $run->{seconds} < 30 || $run->{rounds} < 3;
+	return $run->{rounds} ne '-' && ($run->{seconds} < 30 || $run->{rounds} < 3);
 }
 
 1;

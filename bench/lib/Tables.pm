@@ -29,8 +29,8 @@ sub environment
 	for my $name (@names)
 	{
 		my $run = run_of($results, $name) or next;
-		my $way = sprintf 'PostgreSQL %s, %d CPUs that all servers and clients share; %d rounds, %d s a benchmark',
-		  @$run{qw(version cpus rounds seconds)};
+		my $way = "PostgreSQL $run->{version}, $run->{cpus} CPUs that all servers and clients share; "
+		  . ($run->{rounds} eq '-' ? 'by an older harness, which did not record its rounds' : "$run->{rounds} rounds, $run->{seconds} s a benchmark");
 		$way = "**short, not to judge by:** $way" if short($run);
 		push @ways, $way unless $names_of{$way};
 		push @{ $names_of{$way} }, $name;
@@ -73,7 +73,7 @@ sub slower
 			[
 				@$row{qw(benchmark what median)},
 				"$row->{least} to $row->{greatest}",
-				($row->{better} eq 'higher' ? sprintf('%.2g as much', $times) : sprintf('%.2g times the cost', 1 / $times)),
+				($row->{better} eq 'higher' ? sprintf('%.2g as much', $times) : sprintf($times > 0.5 ? '%.2f times the cost' : '%.2g times the cost', 1 / $times)),
 				$row->{verdict} eq 'reference' ? 'none' : $row->{verdict}
 			]
 		} sort { $a->[0] <=> $b->[0] } @rows);
