@@ -6,6 +6,7 @@ use utf8;
 
 use List::Util qw(max min uniq);
 use Results qw(of_kind short times_better);
+use Tables ();
 
 # Colours of a page: what is drawn must be told apart on it, and by the colour-blind.
 my %theme = (
@@ -125,8 +126,7 @@ sub ratio_plot
 		my $median = times_better($row, $row->{median});
 		$y--;
 		push @bars, [ $median, $y, @spread, $median >= 0.98 ? 1 : 0 ];
-		my ($unit) = $row->{measured} =~ /^\S+ : \S+ (.*)/;
-		push @tics, quoted("$row->{what} ($unit)  ") . " $y";
+		push @tics, quoted("$row->{what} (" . Tables::unit_of($row) . ')  ') . " $y";
 		if ($row->{target} =~ /([\d.]+)/)
 		{
 			my $target = times_better($row, $1);

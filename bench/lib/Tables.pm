@@ -147,16 +147,32 @@ sub break_even
 }
 
 # One figure, for a sentence: the median of a benchmark's ratio, or of something measured ("group
-# label / what"), rounded.
+# label / what"), rounded. Of ratios of one name it is the first, or that "of a name (unit)".
 sub figure
 {
 	my ($results, $name, $of) = @_;
-	my ($row) = grep { ($_->{kind} eq 'measure' ? "$_->{group} $_->{label} / $_->{what}" : $_->{what}) eq $of }
+	my ($row) = grep { grep { $_ eq $of } names_of($_) }
 	  of_kind($results, [ 'ratio', 'between_peers', 'measure' ], $name)
 	  or die "no result \"$of\" of $name\n";
 
 	my $median = $row->{median};
-	return sprintf $median >= 10 ? '%.0f' : $median >= 0.5 && $median < 2 ? '%.2f' : '%.2g', $median;
+	return sprintf $median >= 10 ? '%.0f' : $median >= 0.9 && $median < 1.1 ? '%.3f' : '%.2g', $median;
+}
+
+sub names_of
+{
+	my ($row) = @_;
+
+	return "$row->{group} $row->{label} / $row->{what}" if $row->{kind} eq 'measure';
+	return ($row->{what}, "$row->{what} (" . unit_of($row) . ')');
+}
+
+# The unit of what a ratio compares.
+sub unit_of
+{
+	my ($row) = @_;
+
+	return ($row->{measured} =~ /^\S+ : \S+ (.*)/)[0];
 }
 
 sub thousands

@@ -317,7 +317,7 @@ static bool
 asks_for_no_rows(const PlannedStmt *plan)
 {
 	const Node *count = IsA(plan->planTree, Limit) ?
-		((const Limit *) plan->planTree)->limitCount : NULL;
+	((const Limit *) plan->planTree)->limitCount : NULL;
 
 	return count && IsA(count, Const) && !((const Const *) count)->constisnull &&
 		DatumGetInt64(((const Const *) count)->constvalue) == 0;
