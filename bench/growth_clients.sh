@@ -16,18 +16,13 @@ declare_nodes primary primary primary_r1 primary_r2
 BENCH_CLIENTS=$(( most / 2 )) start_pgpool pgpool 0 '' primary primary_r1 primary_r2
 at pgpool pgbench -n -S -M prepared -T 5 -c "$most" -j 2 > "$samples/log" 2>&1
 
-# point_reads CLIENTS SERVER [SETTINGS]: many clients are first given a second and more to
-# connect, and to have their sessions connected to other nodes
+# point_reads CLIENTS SERVER [SETTINGS]
 point_reads()
 {
-    local lead=0
-    (( $1 < 16 )) || lead=2
+    local tps=tps
+    (( $1 < 16 )) || tps=tps_settled            # many need longer to connect than a slice
 
-    with_settings "${3:-}" at "$2" pgbench -n -S -M prepared -T $(( slice + lead )) -P 1 -c "$1" -j "$(( $1 < 2 ? 1 : 2 ))" 2>&1 |
-        awk -v lead=$lead '
-            /^progress: / && $2 > lead - 0.5 { sum += $4; n++ }
-            /^tps = / { all = $3 }
-            END { print lead ? sum / n : all }'
+    BENCH_CLIENTS=$1 with_settings "${3:-}" $tps "$2" -S -M prepared
 }
 
 arms=()

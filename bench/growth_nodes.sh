@@ -35,7 +35,7 @@ nodes_are()
 read_with()
 {
     declare_replicas "$1"
-    with_settings "${3:-}" tps "$2" -S -M prepared
+    with_settings "${3:-}" tps_settled "$2" -S -M prepared
 }
 
 arms=()

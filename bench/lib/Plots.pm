@@ -63,7 +63,7 @@ sub mark_as_short
 	open my $in, '<:encoding(UTF-8)', $file or die "$file: $!\n";
 	my $svg = do { local $/; <$in> };
 	close $in;
-	my $text = qq(<text x="99%" y="99%" text-anchor="end" font-family="Helvetica,Arial,sans-serif" font-size="12" fill="$theme->{bad}">)
+	my $text = qq(<text x="8" y="99%" font-family="Helvetica,Arial,sans-serif" font-size="12" fill="$theme->{bad}">)
 	  . "short run, not to judge by</text>\n";
 	$svg =~ s{(?=</svg>)}{$text} or die "$file: no SVG\n";
 	open my $out, '>:encoding(UTF-8)', $file or die "$file: $!\n";

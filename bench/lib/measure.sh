@@ -137,6 +137,18 @@ tps()
         awk '/^tps = / { tps = $3 } /error|fail|abort/ && !/number of failed/ { print > "/dev/stderr" } END { print tps }'
 }
 
+# tps_settled SERVER PGBENCH-OPTION…: the same after a second and more in which clients connect, and
+# their sessions to other nodes
+tps_settled()
+{
+    local server=$1
+    shift
+
+    at "$server" pgbench -n -T $(( slice + 2 )) -P 1 -c "$BENCH_CLIENTS" -j "$(( BENCH_CLIENTS < 2 ? 1 : 2 ))" "$@" 2>&1 |
+        awk '/^progress: / && $2 > 1.5 { sum += $4; n++ } /error|fail|abort/ && !/failed/ { print > "/dev/stderr" }
+             END { if (n) print sum / n }'
+}
+
 # tps_pinned SERVER PGBENCH-OPTION…: the same with one client on the last CPU, where the benchmark
 # has pinned the server too. What the pair costs in CPU time is all that counts then; times of
 # several processes that wander between CPUs scatter by a fifth on a small machine.
