@@ -88,6 +88,7 @@ OBJS = \
 	src/exec/route.o \
 	src/exec/routed_remote.o \
 	src/exec/node_connection.o \
+	src/exec/node_ask.o \
 	src/exec/check.o \
 	src/exec/check_collect.o \
 	src/exec/check_node.o \
