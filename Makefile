@@ -139,11 +139,21 @@ OBJS = \
 	src/crdt/map.o \
 	src/crdt/map_json.o \
 	src/crdt/map_functions.o \
-	src/crdt/ormap.o
+	src/crdt/ormap.o \
+	src/verify/row_digest.o \
+	src/verify/descent.o \
+	src/verify/heap_range.o \
+	src/verify/table_access.o \
+	src/verify/node_snapshot.o \
+	src/verify/peer.o \
+	src/verify/comparison.o \
+	src/verify/verification.o \
+	src/verify/verify_nodes.o
 
 # What the modules declare to SQL, in the same order; joined to one script.
-stages = core session requirement node exec remote stats crdt
-SQL_PARTS = $(foreach stage,$(filter-out crdt,$(stages)),$(sort $(wildcard src/$(stage)/*.sql))) $(crdt_sql)
+stages = core session requirement node exec remote stats crdt verify
+SQL_PARTS = $(foreach stage,$(filter-out crdt verify,$(stages)),$(sort $(wildcard src/$(stage)/*.sql))) \
+	$(crdt_sql) $(sort $(wildcard src/verify/*.sql))
 
 # Column types declare what they all have by one template, sets by another one, then
 # what is their own.
