@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
+#include "core/errors.h"
 #include "exec/node_ask.h"
 #include "exec/node_connection.h"
 #include "remote/connection.h"
@@ -31,7 +32,6 @@ static bool wait_for_result(RemoteConnection *connection, TimestampTz deadline,
 static bool accept_result(PGconn *conn, const PGresult *result, const NodeQuestion *question,
 						  RemoteError *error);
 static bool is_worth_another_try(const NodeQuestion *question, const RemoteError *error);
-static void make_readable(char *message);
 
 /*
  * node_ask
@@ -60,7 +60,7 @@ node_ask(Oid serverid, NodeQuestion *question, RemoteError *error)
 	{
 		if (error->message == NULL)
 			remote_error_set(error, ERRCODE_CONNECTION_FAILURE, "no answer");
-		make_readable(error->message);
+		(void) errors_make_readable(error->message);
 	}
 	return ok;
 }
@@ -83,19 +83,6 @@ is_worth_another_try(const NodeQuestion *question, const RemoteError *error)
 	if (error->from_server && !error->fatal)
 		return false;
 	return GetCurrentTimestamp() < question->deadline;
-}
-
-/* Messages from before a connection is made may be in another encoding. */
-static void
-make_readable(char *message)
-{
-	if (pg_verifymbstr(message, strlen(message), true))
-		return;
-	for (char *c = message; *c; c++)
-	{
-		if (IS_HIGHBIT_SET(*c))
-			*c = '?';
-	}
 }
 
 /* The same over a connection, which is handed back. */

@@ -24,6 +24,7 @@ Plan.pm.  Otherwise each of the workloads under each of the levels:
   --as LEVEL         what clients see is judged by this level, not by their own
   --conf TEXT        more lines for all nodes' postgresql.conf
   --routing WHAT     consistency.routing of all clients
+  --only NODE        all clients go to that node
 
 In any case:
 
@@ -32,6 +33,7 @@ In any case:
   --seed N           of the first run; the next one has the next number
   --soak             begin again, with other seeds, until the minutes are over
   --keep DIRECTORY   where the histories of runs that are found guilty go
+  --keep-all         those of all other runs go there as well
 
 Exit status: 0 if all runs are as they should be, 1 if not, or if time was over before
 all were made, 2 if one broke.
@@ -59,7 +61,7 @@ use Time::HiRes qw(time);
 
 my %option = (minutes => 10, seed => 1, keep => 'proof_failures');
 GetOptions(\%option, 'workloads=s', 'levels=s', 'faults=s', 'sync', 'clocks', 'cascade', 'plain', 'as=s', 'conf=s', 'routing=s',
-	'minutes=f', 'seconds=f', 'seed=i', 'soak', 'keep=s')
+	'minutes=f', 'seconds=f', 'seed=i', 'soak', 'keep=s', 'keep-all', 'only=s')
   or exit 2;
 
 my $end = time + 60 * $option{minutes};
@@ -79,7 +81,7 @@ sub stages
 	my @runs;
 	foreach my $level (@levels)
 	{
-		push @runs, map { [ $_, $level, $option{faults} // 'mild', as => $option{as} ] } @workloads;
+		push @runs, map { [ $_, $level, $option{faults} // 'mild', as => $option{as}, only => $option{only} ] } @workloads;
 	}
 	return { name => 'as told', sync => $option{sync}, clocks => $option{clocks}, cascade => $option{cascade}, plain => $option{plain}, runs => \@runs };
 }
@@ -139,10 +141,10 @@ sub show
 	return;
 }
 
-# Keeps a history, and what is wrong with it.
+# Keeps a history, and what is wrong with it; says so unless the run is as it should be.
 sub keep
 {
-	my ($spec, $result) = @_;
+	my ($spec, $result, $good) = @_;
 	my $name = join('-', @$spec[ 0 .. 2 ], $seed) =~ tr/,/+/r;
 	my @anomalies = @{ $result->{anomalies} };
 	mkdir $option{keep};
@@ -151,6 +153,7 @@ sub keep
 	print $file Check::text($_) . "\n\n" for @anomalies;
 	printf $file "%d-%d %s: %s\n", $_->{begin}, $_->{end} // 0, $_->{name}, $_->{what} for @{ $result->{faults} };
 	close $file;
+	return if $good;
 	print $out '  ' . substr(Check::text($_) =~ s/\n/\n  /gr, 0, 1200) . "\n" for @anomalies[ 0 .. ($#anomalies < 1 ? $#anomalies : 1) ];
 	print $out "  all of it: $option{keep}/$name.txt and .jsonl\n";
 	return;
@@ -186,7 +189,7 @@ sub go
 	$count{ $good ? 'fine' : 'guilty' }++;
 	my $verdict = $more{guilty} ? ($good ? 'found guilty: ' : 'NOT FOUND GUILTY: ') . "@names" : "@names" || ($empty ? 'NOTHING JUDGED' : 'fine');
 	show($spec, $result, $verdict);
-	keep($spec, $result) if !$good && @names;
+	keep($spec, $result, $good) if $option{'keep-all'} || (!$good && @names);
 	return 1;
 }
 
