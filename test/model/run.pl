@@ -22,6 +22,12 @@ Plan.pm.  Otherwise each of the workloads under each of the levels:
   --cascade          a replica of the replica "far", too
   --clocks           servers have clocks of their own, for the fault "clock"
   --as LEVEL         what clients see is judged by this level, not by their own
+  --only NODE        all clients go to this node
+  --pooled HOW       clients that move go by pgbouncer, in transaction mode: "token" if
+                     they hand in their tokens, "forgetful" if they don't
+  --weaken LIST      of mechanisms that are switched off (src/core/weaken.h), at servers
+                     that are built for that
+  --guilty PATTERN   an anomaly of such a name must be found
   --conf TEXT        more lines for all nodes' postgresql.conf
   --routing WHAT     consistency.routing of all clients
 
@@ -48,6 +54,7 @@ use lib $FindBin::RealBin, "$FindBin::RealBin/../perl";
 my $out;
 BEGIN { open $out, '>&', \*STDOUT or die $!; $out->autoflush(1); }
 
+use File::Basename qw(dirname);
 use File::Copy ();
 use Getopt::Long;
 use List::Util qw(sum);
@@ -59,8 +66,12 @@ use Time::HiRes qw(time);
 
 my %option = (minutes => 10, seed => 1, keep => 'proof_failures');
 GetOptions(\%option, 'workloads=s', 'levels=s', 'faults=s', 'sync', 'clocks', 'cascade', 'plain', 'as=s', 'conf=s', 'routing=s',
-	'minutes=f', 'seconds=f', 'seed=i', 'soak', 'keep=s')
+	'only=s', 'pooled=s', 'weaken=s', 'guilty=s', 'minutes=f', 'seconds=f', 'seed=i', 'soak', 'keep=s')
   or exit 2;
+
+# which options are of a run, and which of its cluster, as Plan.pm has them
+my @of_run = qw(as only pooled weaken guilty);
+my @of_cluster = qw(sync clocks cascade plain);
 
 my $end = time + 60 * $option{minutes};
 my $seed = $option{seed};
@@ -76,12 +87,13 @@ sub stages
 	return Plan::plan('proof') unless grep { defined $option{$_} } qw(workloads levels faults);
 	my @workloads = $option{workloads} ? split /,/, $option{workloads} : @Plan::workloads;
 	my @levels = split /,/, $option{levels} // 'session,causal,sequential,bounded';
+	my %more = map { $_ => $option{$_} } grep { defined $option{$_} } @of_run;
 	my @runs;
 	foreach my $level (@levels)
 	{
-		push @runs, map { [ $_, $level, $option{faults} // 'mild', as => $option{as} ] } @workloads;
+		push @runs, map { [ $_, $level, $option{faults} // 'mild', %more ] } @workloads;
 	}
-	return { name => 'as told', sync => $option{sync}, clocks => $option{clocks}, cascade => $option{cascade}, plain => $option{plain}, runs => \@runs };
+	return { name => 'as told', (map { $_ => $option{$_} } @of_cluster), weakened => defined $option{weaken}, runs => \@runs };
 }
 
 # How long runs of weight 1 can be; starting, healing and judging take time as well.
@@ -91,11 +103,23 @@ sub seconds_for
 	return $option{seconds} if $option{seconds};
 	my $runs = sum(map { scalar @{ $_->{runs} } } @stages);
 	my $weight = sum(map { ($_->{weight} // 1) * @{ $_->{runs} } } @stages);
-	my $seconds = (60 * $option{minutes} - 8 * @stages - 5 * $runs) / $weight;
+	my $seconds = (60 * $option{minutes} - 6 * @stages - 3 * $runs) / $weight;
 	return $seconds < 2 ? 2 : $seconds > 30 ? 30 : $seconds;
 }
 
 # --- clusters -------------------------------------------------------------
+
+# A PostgreSQL whose extension can be weakened: the directory above its bin.
+my $weakened;
+
+sub weakened_server
+{
+	return $weakened if $weakened;
+	my $bin = qx($FindBin::RealBin/../../tools/weakened_server @{[ PostgreSQL::Test::Utils::tempdir() ]});
+	die "the extension that can be weakened could not be built\n" if $?;
+	chomp $bin;
+	return $weakened = dirname $bin;
+}
 
 sub make_cluster
 {
@@ -103,13 +127,29 @@ sub make_cluster
 	$ConsistencyCluster::plain = $stage->{plain} ? 1 : 0;
 	my $cluster = ProxiedCluster->new(
 		replicas => [ { name => 'near' }, { name => 'far' }, $stage->{cascade} ? { name => 'leaf', from => 'far' } : () ],
-		conf => ($stage->{plain} ? '' : "consistency.wait_timeout = '2s'\n") . ($option{conf} // ''), clocks => $stage->{clocks});
+		conf => ($stage->{plain} ? '' : "consistency.wait_timeout = '2s'\n") . ($option{conf} // ''), clocks => $stage->{clocks},
+		install_path => $stage->{weakened} ? weakened_server() : undef);
 	foreach my $name ($stage->{sync} ? $cluster->names : ())
 	{
 		$cluster->sql($name, q{ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (primary, near, far)'});
 		$cluster->node($name)->reload;
 	}
 	return $cluster;
+}
+
+# Switches mechanisms off at all nodes, for sessions to come.
+sub weaken
+{
+	my ($cluster, $list) = @_;
+	foreach my $name ($cluster->names)
+	{
+		my $node = $cluster->node($name);
+		$cluster->sql($name, 'ALTER SYSTEM ' . ($list ? "SET consistency.weaken = $list" : 'RESET consistency.weaken'));
+		$node->reload;
+		$node->poll_query_until('postgres', "SELECT replace(current_setting('consistency.weaken'), ' ', '') = '" . ($list =~ s, ,,gr) . "'")
+		  or die "$name can't be weakened\n";
+	}
+	return;
 }
 
 # Stops what is left of a cluster, and keeps its files under another name.
@@ -143,7 +183,8 @@ sub show
 sub keep
 {
 	my ($spec, $result) = @_;
-	my $name = join('-', @$spec[ 0 .. 2 ], $seed) =~ tr/,/+/r;
+	my %more = @$spec[ 3 .. $#$spec ];
+	my $name = join('-', @$spec[ 0 .. 2 ], (map { $more{$_} ? "$_ $more{$_}" : () } qw(pooled weaken)), $seed) =~ tr/, /+_/r;
 	my @anomalies = @{ $result->{anomalies} };
 	mkdir $option{keep};
 	File::Copy::copy($result->{file}, "$option{keep}/$name.jsonl");
@@ -156,23 +197,47 @@ sub keep
 	return;
 }
 
+# The command that makes a run like this again, with the seed that it has now.
+sub say_again
+{
+	my ($stage, $spec, $seconds) = @_;
+	my %more = @$spec[ 3 .. $#$spec ];
+	my @words = ("--workloads $spec->[0] --levels $spec->[1] --faults $spec->[2]",
+		(map { $stage->{$_} ? "--$_" : () } @of_cluster),
+		(map { defined $more{$_} ? "--$_ '$more{$_}'" : () } @of_run),
+		(map { defined $option{$_} ? "--$_ '$option{$_}'" : () } qw(routing conf)),
+		sprintf '--seed %d --seconds %.3g', $seed, $seconds);
+	print $out qq{  again: make proof PROOF="@words"\n};
+	return;
+}
+
+# What is special about a run, to be read.
+sub manner
+{
+	my (%more) = @_;
+	my %pooled = (token => 'pgbouncer, tokens handed in', forgetful => 'pgbouncer, no tokens');
+	return join '; ', ($more{pooled} ? $pooled{ $more{pooled} } : ()), ($more{weaken} ? "without $more{weaken}" : ());
+}
+
 # --- runs -----------------------------------------------------------------
 
 # One run; a control that doesn't find what it must is tried again: what is possible
 # needn't happen each time.  False if it broke.
 sub go
 {
-	my ($cluster, $spec, $seconds, $tries) = @_;
+	my ($stage, $cluster, $spec, $seconds, $tries) = @_;
 	my ($workload, $level, $faults, %more) = @$spec;
 	my $run = Run->new(
 		cluster => $cluster, workload => $workload, level => $level, faults => $faults, seed => $seed, seconds => $seconds,
-		directory => PostgreSQL::Test::Utils::tempdir() . "/$seed", as => $more{as}, routing => $option{routing}, only => $more{only});
+		directory => PostgreSQL::Test::Utils::tempdir() . "/$seed", as => $more{as}, routing => $option{routing}, only => $more{only},
+		pooled => $more{pooled});
 	return 1 unless $run->judges;
-	my $result = eval { $run->go };
+	my $result = eval { weaken($cluster, $more{weaken} // '') if $stage->{weakened}; $run->go };
 	if (!$result)
 	{
 		$count{broken}++;
 		printf $out "%-12s %-12s %-9s %5d  broken: %s", @$spec[ 0 .. 2 ], $seed, $@;
+		say_again($stage, $spec, $seconds);
 		return 0;
 	}
 	my @names = names_of($result);
@@ -181,12 +246,14 @@ sub go
 	if ($more{guilty} && !$good && ($tries // 1) < 4)
 	{
 		$seed++;
-		return go($cluster, $spec, 2 * $seconds, ($tries // 1) + 1);
+		return go($stage, $cluster, $spec, 2 * $seconds, ($tries // 1) + 1);
 	}
 	$count{ $good ? 'fine' : 'guilty' }++;
 	my $verdict = $more{guilty} ? ($good ? 'found guilty: ' : 'NOT FOUND GUILTY: ') . "@names" : "@names" || ($empty ? 'NOTHING JUDGED' : 'fine');
-	show($spec, $result, $verdict);
+	my $manner = manner(%more);
+	show($spec, $result, ($manner ? "$manner: " : '') . $verdict);
 	keep($spec, $result) if !$good && @names;
+	say_again($stage, $spec, $seconds) if !$good;
 	return 1;
 }
 
@@ -200,7 +267,7 @@ sub carry_out
 		if (time > $end) { $count{'not made'}++; next; }
 		my $good = eval { $cluster //= make_cluster($stage); 1 };
 		print $out "broken: $@" unless $good;
-		if (!$good || !go($cluster, $spec, $unit * ($stage->{weight} // 1)))
+		if (!$good || !go($stage, $cluster, $spec, $unit * ($stage->{weight} // 1)))
 		{
 			put_aside($cluster, "broken$seed");
 			undef $cluster;
