@@ -36,7 +36,8 @@ In any case:
   --minutes N        no run begins later (default: 10)
   --seconds N        of each run (default: such that the plan fits)
   --seed N           of the first run; the next one has the next number
-  --soak             begin again, with other seeds, until the minutes are over
+  --soak             begin again, with other seeds, until the minutes are over; the
+                     plan's runs in any order, without those that must be found guilty
   --keep DIRECTORY   where the histories of runs that are found guilty go
 
 Exit status: 0 if all runs are as they should be, 1 if not, or if time was over before
@@ -57,7 +58,7 @@ BEGIN { open $out, '>&', \*STDOUT or die $!; $out->autoflush(1); }
 use File::Basename qw(dirname);
 use File::Copy ();
 use Getopt::Long;
-use List::Util qw(sum);
+use List::Util qw(shuffle sum);
 use Plan;
 use PostgreSQL::Test::Utils;
 use ProxiedCluster;
@@ -84,7 +85,8 @@ $SIG{INT} = $SIG{TERM} = sub { exit 130 };
 
 sub stages
 {
-	return Plan::plan('proof') unless grep { defined $option{$_} } qw(workloads levels faults);
+	my $told = grep { defined $option{$_} } qw(workloads levels faults);
+	return $option{soak} ? in_any_order(Plan::plan('proof')) : Plan::plan('proof') unless $told;
 	my @workloads = $option{workloads} ? split /,/, $option{workloads} : @Plan::workloads;
 	my @levels = split /,/, $option{levels} // 'session,causal,sequential,bounded';
 	my %more = map { $_ => $option{$_} } grep { defined $option{$_} } @of_run;
@@ -96,11 +98,27 @@ sub stages
 	return { name => 'as told', (map { $_ => $option{$_} } @of_cluster), weakened => defined $option{weaken}, runs => \@runs };
 }
 
+# Whoever has less time than all of it takes gets some of everything: a few runs of a
+# stage at a time.  No time is spent on controls.
+sub in_any_order
+{
+	my (@stages) = @_;
+	my @parts;
+	srand $option{seed};
+	foreach my $stage (@stages)
+	{
+		my @runs = grep { my %more = @$_[ 3 .. $#$_ ]; !$more{guilty} } shuffle @{ $stage->{runs} };
+		while (my @some = splice @runs, 0, 5) { push @parts, { %$stage, runs => \@some }; }
+	}
+	return shuffle @parts;
+}
+
 # How long runs of weight 1 can be; starting, healing and judging take time as well.
 sub seconds_for
 {
 	my (@stages) = @_;
 	return $option{seconds} if $option{seconds};
+	return 5 if $option{soak};
 	my $runs = sum(map { scalar @{ $_->{runs} } } @stages);
 	my $weight = sum(map { ($_->{weight} // 1) * @{ $_->{runs} } } @stages);
 	my $seconds = (60 * $option{minutes} - 6 * @stages - 3 * $runs) / $weight;
@@ -281,6 +299,9 @@ sub carry_out
 my @stages = stages();
 my $unit = seconds_for(@stages);
 printf $out "%-12s %-12s %-9s %5s %6s %6s %6s %7s %7s  %s\n", qw(workload level faults seed faults ok failed unknown judged verdict);
-do { carry_out($_, $unit) for @stages; } while ($option{soak} && time < $end);
+do
+{
+	foreach my $stage (@stages) { carry_out($stage, $unit) unless $option{soak} && time > $end; }
+} while ($option{soak} && time < $end);
 print $out "\n" . join(', ', map { "$count{$_} $_" } 'fine', 'guilty', 'broken', 'not made') . "\n";
 exit($count{broken} ? 2 : $count{guilty} || !$count{fine} || ($count{'not made'} && !$option{soak}) ? 1 : 0);
