@@ -160,16 +160,17 @@ sub address
 }
 
 # pgbouncer in transaction mode: few connections, which many clients take turns with,
-# and none of them for long.  A node that is back is tried again soon.
+# and none of them for long.  A node that is back is tried again soon.  Takes settings
+# of pgbouncer.
 sub start_pooler
 {
-	my ($self) = @_;
+	my ($self, %settings) = @_;
 	$self->{pooler} = PgBouncer->new(
 		nodes => { map { $_ => [ $self->address($_) ] } $self->names },
 		user => 'app', password => $self->password_of('app'),
 		settings => {
 			default_pool_size => 2, server_idle_timeout => 1, server_lifetime => 3, server_login_retry => 1,
-			server_connect_timeout => 2, query_wait_timeout => 4 });
+			server_connect_timeout => 2, query_wait_timeout => 4, %settings });
 	return;
 }
 

@@ -8,6 +8,7 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib "$FindBin::RealBin/../perl", "$FindBin::RealBin/../model";
 
+use Faults;
 use List::Util qw(sum);
 use PostgreSQL::Test::Utils;
 use ProxiedCluster;
@@ -42,6 +43,31 @@ foreach my $case ([ 'Pairs', 'session', 'fits,restart' ], [ 'Chains', 'causal', 
 	cmp_ok(sum(0, values %{ $result->{judged} }), '>', 20, '... of many things judged');
 	cmp_ok(scalar @{ $result->{faults} }, '>', 0, '... under faults');
 	cmp_ok(scalar served($result), '>', 20, '... while clients behind the pooler were served');
+}
+
+# --- what a failover loses ---------------------------------------------------
+
+# a server connection that knew of it is no more use to anybody, until who gets it
+# clears what it knows
+{
+	$cluster->start_pooler(default_pool_size => 1, server_lifetime => 3600, server_idle_timeout => 600);
+	my $old = $cluster->primary_name;
+	my $faults = Faults->new(cluster => $cluster, seed => 1, kinds => 'lossy_failover');
+	$cluster->proxy->set($_, $old, 'back', 'cut') for $faults->replicas;
+	my $writer = $cluster->connect($old);
+	$writer->do(q{UPDATE reg SET v = v || '!'});
+	my $lost = $writer->parameter('consistency.token');
+	my %client = map { $_ => $cluster->connect($_, pooled => 1) } $faults->replicas;
+	$_->do("SET consistency.token = '$lost'") for values %client;
+	$faults->begin('lossy_failover');
+	my $client = $client{ $cluster->primary_name };
+	my $read = 'SELECT count(*) FROM reg';
+	is($client->error($read)->{code}, 'YC002', 'a server connection keeps what was lost');
+	my $other = $cluster->connect($cluster->primary_name, pooled => 1);
+	is($other->error($read)->{code}, 'YC002', '... and tells everybody');
+	is(scalar(($other->query("SET consistency.token = ''; $read"))[-1]{error}), undef, '... but who clears it');
+	is($client->error($read), undef, '... who does so for all');
+	$cluster->stop_pooler;
 }
 
 done_testing();
