@@ -34,7 +34,7 @@ Plan.pm.  Otherwise each of the workloads under each of the levels:
 In any case:
 
   --minutes N        no run begins later (default: 10)
-  --seconds N        of each run (default: such that the plan fits)
+  --seconds N        of each run (default: such that the plan fits; some take twice that)
   --seed N           of the first run; the next one has the next number
   --soak             begin again, with other seeds, until the minutes are over; the
                      plan's runs in any order, without those that must be found guilty
@@ -113,16 +113,30 @@ sub in_any_order
 	return shuffle @parts;
 }
 
-# How long runs of weight 1 can be; starting, healing and judging take time as well.
+# How long a run can be, such that all that are left fit: by what has become of the
+# time so far beside runs, for starting, healing, judging, and for tries of controls.
+my ($began, $made, $spent) = (time, 0, 0);
+my ($runs_left, $weight_left);
+
 sub seconds_for
 {
+	my ($weight) = @_;
+	my $beside = ($made ? time - $began - $spent : 4) / ($made || 1);
+	my $unit = (60 * $option{minutes} - (time - $began) - $beside * $runs_left) / $weight_left;
+	$unit = $option{seconds} // ($option{soak} ? 5 : $unit < 2 ? 2 : $unit > 30 ? 30 : $unit);
+	$runs_left--;
+	$weight_left -= $weight;
+	$made++;
+	$spent += $unit * $weight;
+	return $unit * $weight;
+}
+
+sub count_runs
+{
 	my (@stages) = @_;
-	return $option{seconds} if $option{seconds};
-	return 5 if $option{soak};
-	my $runs = sum(map { scalar @{ $_->{runs} } } @stages);
-	my $weight = sum(map { ($_->{weight} // 1) * @{ $_->{runs} } } @stages);
-	my $seconds = (60 * $option{minutes} - 6 * @stages - 3 * $runs) / $weight;
-	return $seconds < 2 ? 2 : $seconds > 30 ? 30 : $seconds;
+	$runs_left = sum(map { scalar @{ $_->{runs} } } @stages);
+	$weight_left = sum(map { ($_->{weight} // 1) * @{ $_->{runs} } } @stages);
+	return;
 }
 
 # --- clusters -------------------------------------------------------------
@@ -277,7 +291,7 @@ sub go
 
 sub carry_out
 {
-	my ($stage, $unit) = @_;
+	my ($stage) = @_;
 	my $cluster;
 	print $out "\n$stage->{name}\n";
 	foreach my $spec (@{ $stage->{runs} })
@@ -285,7 +299,7 @@ sub carry_out
 		if (time > $end) { $count{'not made'}++; next; }
 		my $good = eval { $cluster //= make_cluster($stage); 1 };
 		print $out "broken: $@" unless $good;
-		if (!$good || !go($stage, $cluster, $spec, $unit * ($stage->{weight} // 1)))
+		if (!$good || !go($stage, $cluster, $spec, seconds_for($stage->{weight} // 1)))
 		{
 			put_aside($cluster, "broken$seed");
 			undef $cluster;
@@ -297,11 +311,11 @@ sub carry_out
 }
 
 my @stages = stages();
-my $unit = seconds_for(@stages);
 printf $out "%-12s %-12s %-9s %5s %6s %6s %6s %7s %7s  %s\n", qw(workload level faults seed faults ok failed unknown judged verdict);
 do
 {
-	foreach my $stage (@stages) { carry_out($stage, $unit) unless $option{soak} && time > $end; }
+	count_runs(@stages);
+	foreach my $stage (@stages) { carry_out($stage) unless $option{soak} && time > $end; }
 } while ($option{soak} && time < $end);
 print $out "\n" . join(', ', map { "$count{$_} $_" } 'fine', 'guilty', 'broken', 'not made') . "\n";
 exit($count{broken} ? 2 : $count{guilty} || !$count{fine} || ($count{'not made'} && !$option{soak}) ? 1 : 0);
