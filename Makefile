@@ -23,9 +23,11 @@ OBJS = \
 	src/core/errors.o \
 	src/core/extension.o \
 	src/core/guc.o \
+	src/core/kept.o \
 	src/core/nap.o \
 	src/core/position.o \
 	src/core/shmem.o \
+	src/core/violations.o \
 	src/core/wait_event.o \
 	src/core/weaken.o \
 	src/session/level.o \
@@ -45,10 +47,12 @@ OBJS = \
 	src/requirement/fence.o \
 	src/requirement/ticket.o \
 	src/node/node_catalog.o \
+	src/node/node_counters.o \
 	src/node/node_table.o \
 	src/node/node_reader.o \
 	src/node/node_state.o \
 	src/node/node_status.o \
+	src/node/stat_nodes.o \
 	src/node/node_link.o \
 	src/node/node_lag.o \
 	src/node/node_freshness.o \
@@ -58,6 +62,7 @@ OBJS = \
 	src/exec/nesting.o \
 	src/exec/utility_hook.o \
 	src/exec/planner_hook.o \
+	src/exec/about_server.o \
 	src/exec/eligible.o \
 	src/exec/remote_sql.o \
 	src/exec/routed_plan.o \
@@ -106,7 +111,12 @@ OBJS = \
 	src/remote/remote_row.o \
 	src/remote/remote_error.o \
 	src/stats/last_read.o \
-	src/stats/violations.o \
+	src/stats/wait_histogram.o \
+	src/stats/policy_stats.o \
+	src/stats/read_stats.o \
+	src/stats/stat_reads.o \
+	src/stats/stat_violations.o \
+	src/stats/stat_reset.o \
 	src/crdt/wire.o \
 	src/crdt/crdt.o \
 	src/crdt/json.o \

@@ -11,7 +11,9 @@
 #include "miscadmin.h"
 
 #include "core/guc.h"
+#include "core/kept.h"
 #include "core/shmem.h"
+#include "core/violations.h"
 #include "core/weaken.h"
 #include "crdt/clock.h"
 #include "crdt/replica_id.h"
@@ -25,6 +27,7 @@
 #include "exec/routed_scan.h"
 #include "exec/utility_hook.h"
 #include "node/node_catalog.h"
+#include "node/node_counters.h"
 #include "node/node_monitor.h"
 #include "node/node_state.h"
 #include "remote/connection_limit.h"
@@ -34,7 +37,8 @@
 #include "session/level.h"
 #include "session/policy.h"
 #include "session/session.h"
-#include "stats/violations.h"
+#include "stats/policy_stats.h"
+#include "stats/read_stats.h"
 
 PG_MODULE_MAGIC;
 
@@ -51,11 +55,14 @@ _PG_init(void)
 		return;
 
 	shmem_init();
+	kept_init();
+	violations_init();
 	level_init();
 	commits_init();
 	session_init();
 	settings_report_init();
 	fence_init();
+	node_counters_init();
 	node_state_init();
 	node_monitor_init();
 	routed_scan_init();
@@ -68,7 +75,8 @@ _PG_init(void)
 	connection_limit_init();
 	planner_hook_init();
 	utility_hook_init();
-	violations_init();
+	read_stats_init();
+	policy_stats_init();
 	weaken_init();
 	guc_init();					/* last: it reserves the prefix of all
 								 * settings */

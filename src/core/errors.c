@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
+
 #include "core/errors.h"
 #include "core/shmem.h"
 
@@ -23,4 +25,25 @@ errors_require_preload(const char *what)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("%s needs the library \"consistency\" to be preloaded", what),
 				 errhint("Add \"consistency\" to shared_preload_libraries and restart the server.")));
+}
+
+/*
+ * errors_make_readable
+ *		Replace what isn't valid in this database's encoding, in place.
+ *
+ * Messages of other servers, other databases or from before a connection is made
+ * may be in any encoding.
+ */
+char *
+errors_make_readable(char *message)
+{
+	if (!pg_verifymbstr(message, strlen(message), true))
+	{
+		for (char *c = message; *c; c++)
+		{
+			if (IS_HIGHBIT_SET(*c))
+				*c = '?';
+		}
+	}
+	return message;
 }

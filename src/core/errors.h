@@ -24,5 +24,6 @@
 #define ERRCODE_WARNING_STALE_ANSWER MAKE_SQLSTATE('0', '1', 'Y', 'C', '1')
 
 extern void errors_require_preload(const char *what);
+extern char *errors_make_readable(char *message);
 
 #endif							/* CONSISTENCY_ERRORS_H */

@@ -28,7 +28,7 @@
 #include "exec/ahead.h"
 #include "exec/meet.h"
 #include "session/token.h"
-#include "stats/last_read.h"
+#include "stats/read_stats.h"
 
 /* What a portal held and gave back for the time of a wait */
 typedef struct PortalSnapshots
@@ -100,11 +100,12 @@ ahead_of_copy(const char *text, int location, int length, Oid relation)
 											   GetActiveSnapshot());
 		last_read->waited_us = ahead_take().waited_us;
 		meet_failure_handle(failure, &declaration, &requirement);
-		if (last_read->waited_us >= LAST_READ_WAITED_US && failure == MEET_OK)
-			last_read->place = "waited";
+		if (last_read->waited_us >= WAIT_SHORTEST_US && failure == MEET_OK)
+			last_read->place = READ_WAITED;
 	}
 	session_observed_here();
 	last_read->position = session_context()->observed;
+	read_stats_utility(&declaration);
 }
 
 /*

@@ -18,6 +18,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "core/errors.h"
 #include "core/guc.h"
 #include "exec/check.h"
 #include "exec/node_connection.h"
@@ -44,7 +45,6 @@ static List *local_facts(void);
 static CheckNode *describe(const ForeignServer *server);
 static bool role_is_mapped(Oid serverid, Oid roleid);
 static void ask(CheckNode *node, Oid serverid);
-static void make_readable(char *message);
 static bool ask_over(CheckNode *node, RemoteConnection *connection, TimestampTz deadline);
 static bool send_and_read(CheckNode *node, RemoteConnection *connection, TimestampTz deadline);
 static bool wait_for_result(CheckNode *node, RemoteConnection *connection,
@@ -170,20 +170,7 @@ ask(CheckNode *node, Oid serverid)
 	{
 		if (node->error.message == NULL)
 			remote_error_set(&node->error, ERRCODE_CONNECTION_FAILURE, "no answer");
-		make_readable(node->error.message);
-	}
-}
-
-/* Messages from before a connection is made may be in another encoding. */
-static void
-make_readable(char *message)
-{
-	if (pg_verifymbstr(message, strlen(message), true))
-		return;
-	for (char *c = message; *c; c++)
-	{
-		if (IS_HIGHBIT_SET(*c))
-			*c = '?';
+		(void) errors_make_readable(node->error.message);
 	}
 }
 

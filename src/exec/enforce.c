@@ -22,20 +22,17 @@
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/pg_proc.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "nodes/nodeFuncs.h"
 #include "replication/walsender.h"
 #include "tcop/pquery.h"
-#include "utils/fmgroids.h"
 #include "utils/inval.h"
-#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
 #include "core/compat.h"
 #include "core/extension.h"
 #include "core/guc.h"
+#include "exec/about_server.h"
 #include "exec/ahead.h"
 #include "exec/enforce.h"
 #include "exec/forward.h"
@@ -47,7 +44,7 @@
 #include "exec/routed_plan.h"
 #include "node/node_state.h"
 #include "remote/settings_report.h"
-#include "stats/last_read.h"
+#include "stats/read_stats.h"
 
 /* What the statement that the client sent last is promised. */
 static Declaration current;
@@ -75,9 +72,6 @@ static MeetFailure meet_for_statement(QueryDesc *queryDesc, Requirement *require
 									  TimestampTz deadline, bool may_give_up);
 static bool demands_more(const QueryDesc *queryDesc, Requirement *requirement);
 static void declare(const QueryDesc *queryDesc, Declaration *declaration);
-static bool reads_no_data(const PlannedStmt *plan);
-static bool reads_data_walker(Node *node, void *context);
-static bool function_reads_data(Oid function, void *context);
 static MeetFailure meet_for_query(QueryDesc *queryDesc, const Requirement *requirement,
 								  TimestampTz deadline);
 static bool active_snapshot_is_the_querys(const QueryDesc *queryDesc);
@@ -165,6 +159,8 @@ consistency_ExecutorRun(EXECUTOR_RUN_ARGS_DECL)
 	PG_END_TRY();
 	if (forwarded)
 		forward_retake_query(queryDesc, given);
+	if (nesting_depth == 0)
+		read_stats_run(queryDesc, queryDesc->estate->es_processed);
 }
 
 /* Triggers run here, and what is left of modifying CTEs; nothing for most reads. */
@@ -197,6 +193,8 @@ consistency_ExecutorEnd(QueryDesc *queryDesc)
 {
 	if (nesting_depth == 0 && nesting_executions > 0 && !forward_plan_is(queryDesc->plannedstmt))
 		nesting_executions--;
+	if (nesting_depth == 0)
+		read_stats_end(queryDesc);
 	if (prev_ExecutorEnd)
 		prev_ExecutorEnd(queryDesc);
 	else
@@ -241,9 +239,11 @@ enforce_statement(QueryDesc *queryDesc)
 
 	declare(queryDesc, &current);
 	requirement = note_promise();
-	about_this_server = reads_no_data(queryDesc->plannedstmt);
+	about_this_server = about_server(queryDesc->plannedstmt);
 	if (!about_this_server)
 		declaration_require_bound(&current);
+	read_stats_begin(queryDesc, !about_this_server && queryDesc->operation == CMD_SELECT ?
+					 &current : NULL);
 	active_snapshot_is_older = false;
 
 	if (routed_plan_is_routed(queryDesc->plannedstmt) ||
@@ -276,8 +276,8 @@ enforce_statement(QueryDesc *queryDesc)
 		}
 		meet_failure_handle(failure, &current, &requirement);
 	}
-	if (last_read->waited_us >= LAST_READ_WAITED_US && strcmp(last_read->place, "local") == 0)
-		last_read->place = "waited";
+	if (last_read->waited_us >= WAIT_SHORTEST_US && last_read->place == READ_LOCAL)
+		last_read->place = READ_WAITED;
 
 	session_observed_here();
 	last_read->position = session_context()->observed;
@@ -375,69 +375,6 @@ enforce_nested(QueryDesc *queryDesc, int eflags)
 	}
 	/* It may see more than the statement that called it. */
 	session_observed_here();
-}
-
-/*
- * reads_no_data
- *		Does a statement read no data, so that nothing is demanded of it?
- *
- * It only computes, or calls our own functions, which tell about the server
- * that they run at.  Heartbeats are among those, and what a router sends ahead
- * of a query.
- */
-static bool
-reads_no_data(const PlannedStmt *plan)
-{
-	Plan	   *top = plan->planTree;
-	ListCell   *cell;
-
-	if (plan->commandType != CMD_SELECT || plan->subplans != NIL)
-		return false;
-	/* A relation that is only named, as a regclass, isn't read. */
-	foreach(cell, plan->relationOids == NIL ? NIL : plan->rtable)
-	{
-		if (OidIsValid(lfirst_node(RangeTblEntry, cell)->relid))
-			return false;
-	}
-	if (IsA(top, FunctionScan))
-		return !reads_data_walker((Node *) ((FunctionScan *) top)->functions, NULL) &&
-			!reads_data_walker((Node *) top->targetlist, NULL) &&
-			!reads_data_walker((Node *) top->qual, NULL);
-	return IsA(top, Result) && outerPlan(top) == NULL &&
-		!reads_data_walker((Node *) top->targetlist, NULL) &&
-		!reads_data_walker(((Result *) top)->resconstantqual, NULL);
-}
-
-static bool
-reads_data_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, NextValueExpr) || check_functions_in_node(node, function_reads_data, NULL))
-		return true;
-	return expression_tree_walker(node, reads_data_walker, context);
-}
-
-static bool
-function_reads_data(Oid function, void *context)
-{
-	switch (function)
-	{
-		case F_SET_CONFIG:
-			/* what a new connection asks for: connect.c */
-		case F_PG_BACKEND_PID:
-			/* what health checks ask each node for */
-		case F_PG_IS_IN_RECOVERY:
-		case F_PG_LAST_WAL_RECEIVE_LSN:
-		case F_PG_LAST_WAL_REPLAY_LSN:
-		case F_PG_LAST_XACT_REPLAY_TIMESTAMP:
-			return false;
-		default:
-			break;
-	}
-	if (func_volatile(function) == PROVOLATILE_IMMUTABLE)
-		return false;
-	return !extension_owns_schema(get_func_namespace(function));
 }
 
 /*
@@ -551,6 +488,8 @@ go_to_primary(QueryDesc *queryDesc, MeetFailure failure, const Requirement *requ
 		(failure != MEET_NOT_PRIMARY && current.on_timeout != ON_TIMEOUT_PRIMARY) ||
 		(current.on_timeout == ON_TIMEOUT_STALE && !node_state_primary(&primary)))
 		return false;
+	if (failure != MEET_NOT_PRIMARY)
+		meet_failure_fall_back(failure);
 	last_read_current()->reason = requirement->leader ? "level is served by the primary only" :
 		replay_wait_reason();
 	forward_read(queryDesc);

@@ -458,6 +458,9 @@ forward_statement_fail(ForwardStatement *statement)
 
 	if (known)
 		remote_query_recover(query);
+	else
+		node_state_saw_error(statement->route.node.slot, statement->route.node.generation,
+							 query->error.message);
 	forward_statement_end(statement);
 
 	if (QueryCancelPending && (query->error.sqlstate == ERRCODE_QUERY_CANCELED) && (known || !committed))
@@ -572,7 +575,7 @@ forward_statement_note(const ForwardStatement *statement, const char *reason)
 	LastRead   *last_read = last_read_current();
 
 	strlcpy(last_read->node, statement->route.node_name, sizeof(last_read->node));
-	last_read->place = statement->stale ? "stale" : "forwarded";
+	last_read->place = statement->stale ? READ_STALE : READ_FORWARDED;
 	last_read->position = statement->running ? statement->route.requirement.position :
 		session_context()->elsewhere;
 	last_read->reason = reason;

@@ -469,6 +469,9 @@ raise_commit_failure(RemoteQuery *query)
 
 	if (known)
 		remote_query_recover(query);
+	else
+		node_state_saw_error(current.route.node.slot, current.route.node.generation,
+							 query->error.message);
 	current.connection = NULL;
 	if (query->finished)
 		remote_settings_return(query->connection, REMOTE_SETTINGS_UNDONE);

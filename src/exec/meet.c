@@ -26,6 +26,7 @@
 
 #include "core/compat.h"
 #include "core/guc.h"
+#include "core/violations.h"
 #include "core/weaken.h"
 #include "exec/meet.h"
 #include "exec/replay_wait.h"
@@ -36,7 +37,6 @@
 #include "requirement/fence.h"
 #include "requirement/timeline.h"
 #include "session/session.h"
-#include "stats/violations.h"
 
 /* how long to wait at a time before looking at the heartbeats again, ms */
 #define FRESHNESS_NAP 50
@@ -555,10 +555,13 @@ warn_unfenced(void)
 {
 	static bool warned = false;
 
-	violations_count(VIOLATION_UNFENCED_READ);
 	if (warned)
+	{
+		violations_count(VIOLATION_UNFENCED_READ);
 		return;
+	}
 	warned = true;
+	violations_record(VIOLATION_UNFENCED_READ, "first one of the session: no synchronous standby");
 	ereport(WARNING,
 			(errmsg("linearizable reads hold only while no failover happens"),
 			 errdetail("There is no synchronous standby to confirm that this server is still the primary."),
@@ -570,6 +573,7 @@ static void
 check_timeline(Position position)
 {
 	TimeLineID	tli = GetWALInsertionTimeLine();
+	char text[	POSITION_TEXT_SIZE];
 
 	if (!position_is_set(position))
 		return;
@@ -581,6 +585,8 @@ check_timeline(Position position)
 		case TIMELINE_LOST:
 			error_lost(position, tli);
 		case TIMELINE_AHEAD:
+			violations_record(VIOLATION_REGRESSION, "position %s is of a newer timeline than this primary's, %u",
+							  position_text(position, text), tli);
 			timeline_error_ahead(position, tli);
 	}
 }
@@ -588,7 +594,10 @@ check_timeline(Position position)
 static void
 error_lost(Position position, TimeLineID tli)
 {
-	violations_count(VIOLATION_LOST_POSITION);
+	char text[	POSITION_TEXT_SIZE];
+
+	violations_record(VIOLATION_LOST_POSITION, "position %s isn't in the history of timeline %u",
+					  position_text(position, text), tli);
 	timeline_error_lost(position, tli);
 }
 

@@ -11,10 +11,11 @@
 #include "access/xlogrecovery.h"
 
 #include "core/errors.h"
+#include "core/violations.h"
 #include "exec/meet_failure.h"
-#include "stats/last_read.h"
-#include "stats/violations.h"
+#include "stats/read_stats.h"
 
+static void count_timeout(MeetFailure failure);
 static void answer_stale(const Declaration *declaration, MeetFailure failure);
 static const char *failure_text(MeetFailure failure);
 
@@ -24,9 +25,43 @@ meet_failure_handle(MeetFailure failure, const Declaration *declaration, const R
 {
 	if (failure == MEET_OK)
 		return;
+	count_timeout(failure);
 	if (declaration->on_timeout != ON_TIMEOUT_STALE || failure == MEET_NO_FENCE)
+	{
+		read_stats_refused(declaration);
 		meet_failure_raise(failure, requirement);
+	}
 	answer_stale(declaration, failure);
+}
+
+/* A requirement wasn't met here, and the primary serves the read. */
+void
+meet_failure_fall_back(MeetFailure failure)
+{
+	count_timeout(failure);
+	last_read_current()->fallback = FALLBACK_WAIT;
+}
+
+/* Was a wait in vain? */
+static void
+count_timeout(MeetFailure failure)
+{
+	switch (failure)
+	{
+		case MEET_REPLAY_BEHIND:
+		case MEET_NOT_FRESH:
+		case MEET_NO_HEARTBEAT:
+		case MEET_NOT_VISIBLE:
+		case MEET_NOT_CONFIRMED:
+			last_read_current()->timeouts++;
+			break;
+		case MEET_OK:
+		case MEET_GIVEN_UP:
+		case MEET_NO_FENCE:
+		case MEET_NOT_PRIMARY:
+		case MEET_DEPOSED:
+			break;
+	}
 }
 
 static void
@@ -34,9 +69,12 @@ answer_stale(const Declaration *declaration, MeetFailure failure)
 {
 	LastRead   *last_read = last_read_current();
 
-	last_read->place = "stale";
+	last_read->place = READ_STALE;
 	last_read->reason = failure_text(failure);
-	violations_count(VIOLATION_STALE_ANSWER);
+	violations_record(VIOLATION_STALE_ANSWER, "level %s, decided by %s: %s",
+					  level_name(declaration->level),
+					  declaration_source_text(declaration->source, declaration->relation),
+					  failure_text(failure));
 	ereport(WARNING,
 			(errcode(ERRCODE_WARNING_STALE_ANSWER),
 			 errmsg("answer may be older than consistency level \"%s\" promises",
@@ -106,6 +144,8 @@ meet_failure_raise(MeetFailure failure, const Requirement *requirement)
 					 errhint("Connect to the primary, or use SET consistency = 'session'.")));
 			break;
 		case MEET_DEPOSED:
+			violations_record(VIOLATION_REGRESSION, "this server is on timeline %u, and another one is the primary on a newer one",
+							  GetWALInsertionTimeLine());
 			ereport(ERROR,
 					(errcode(ERRCODE_POSITION_LOST),
 					 errmsg("this server is not the primary any more"),

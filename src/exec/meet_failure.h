@@ -27,6 +27,7 @@ typedef enum MeetFailure
 	MEET_DEPOSED				/* this primary was replaced */
 } MeetFailure;
 
+extern void meet_failure_fall_back(MeetFailure failure);
 extern void meet_failure_raise(MeetFailure failure, const Requirement *requirement) pg_attribute_noreturn();
 extern void meet_failure_handle(MeetFailure failure, const Declaration *declaration,
 								const Requirement *requirement);

@@ -18,13 +18,13 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
-#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/snapmgr.h"
 
 #include "core/guc.h"
 #include "exec/node_connection.h"
 #include "node/node_catalog.h"
+#include "remote/connection_limit.h"
 #include "session/session.h"
 #include "session/token.h"
 
@@ -126,16 +126,12 @@ note_token(RemoteConnection *connection, const char *token)
 	return true;
 }
 
-/* The same for all server objects that name a node alike. */
 static uint64
 node_hash(Oid serverid)
 {
 	ForeignServer *server = GetForeignServer(serverid);
-	const char *host = node_catalog_host(server);
-	const char *port = node_catalog_port(server);
-	uint64		hash = hash_bytes_extended((const unsigned char *) host, strlen(host), 0);
 
-	return hash_bytes_extended((const unsigned char *) port, strlen(port), hash);
+	return connection_limit_node(node_catalog_host(server), node_catalog_port(server));
 }
 
 /* Has the role a usable mapping that logs in as this very role? */

@@ -162,6 +162,8 @@ route_to_replica(Route *route)
 		}
 	}
 	route->unserved = chosen < 0;
+	if (!route->unserved)
+		route->fallback = FALLBACK_NONE;
 }
 
 /*
@@ -236,10 +238,15 @@ pick(Route *route, NodeInfo *nodes, int nnodes, const NodeWish *wish)
 	turn++;
 	for (;;)
 	{
-		int			chosen = node_choice_pick(nodes, nnodes, wish, turn, &route->reason);
+		NodeVerdict verdict;
+		int			chosen = node_choice_pick(nodes, nnodes, wish, turn, &verdict);
 
+		route->reason = node_choice_text(verdict);
 		if (chosen < 0)
+		{
+			route->fallback = verdict == NODE_CHOICE_NONE_UP ? FALLBACK_NO_REPLICA : FALLBACK_LAG;
 			return -1;
+		}
 		go_to(route, &nodes[chosen]);
 		if (route->remote)
 			return chosen;

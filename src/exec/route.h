@@ -13,11 +13,13 @@
 #include "node/node_state.h"
 #include "remote/remote_settings.h"
 #include "requirement/requirement.h"
+#include "stats/last_read.h"
 
 typedef struct Route
 {
 	bool		remote;
 	bool		unserved;		/* it stays because no replica could serve it */
+	ReadFallback fallback;		/* and why none could */
 	NodeInfo	node;			/* where to; valid if remote */
 	char	   *node_name;		/* its server object's name; NULL unless
 								 * remote */

@@ -35,7 +35,7 @@
 #include "exec/routed_remote.h"
 #include "exec/routed_scan.h"
 #include "session/session.h"
-#include "stats/last_read.h"
+#include "stats/read_stats.h"
 
 typedef struct RoutedScanState
 {
@@ -50,6 +50,7 @@ typedef struct RoutedScanState
 	TimestampTz remote_start;	/* when the query was sent */
 	int64		waited_us;		/* for a node that failed, and for our own
 								 * snapshot */
+	int			retries;		/* nodes that failed */
 	bool		fallen_back;	/* counted by fallback_begin() */
 	bool		rows_delivered; /* there is no way back */
 	bool		ended;			/* the last row was delivered */
@@ -332,11 +333,15 @@ fall_back(RoutedScanState *state, const RemoteError *error)
 												 state->node_name, error->message));
 	route->remote = false;
 	route->unserved = true;
+	route->fallback = error->sqlstate == ERRCODE_CONSISTENCY_TIMEOUT ?
+		FALLBACK_NODE_LATE : FALLBACK_NODE_FAILED;
+	state->retries++;
 	state->node_name = NULL;
 	if (error->sqlstate == ERRCODE_CONSISTENCY_TIMEOUT)
 		node_state_saw_lag(route->node.slot, route->node.generation,
 						   (int64) route->promise.wait_timeout_ms * 1000);
 	state->waited_us += GetCurrentTimestamp() - state->remote_start;
+	node_state_saw_error(route->node.slot, route->node.generation, error->message);
 	ereport(DEBUG1,
 			(errmsg_internal("consistency: %s", route->reason)));
 }
@@ -361,11 +366,14 @@ static void
 handle_unserved(RoutedScanState *state)
 {
 	if (state->route.declaration.on_timeout == ON_TIMEOUT_ERROR)
+	{
+		read_stats_refused(&state->route.declaration);
 		ereport(ERROR,
 				(errcode(ERRCODE_CONSISTENCY_TIMEOUT),
 				 errmsg("no replica could serve the read in time"),
 				 errdetail("%s.", state->route.reason),
 				 errhint("See the view consistency.nodes, or let such reads run at the primary with consistency.on_timeout = primary.")));
+	}
 	begin_fallback(state);
 }
 
@@ -477,18 +485,20 @@ note_read(RoutedScanState *state)
 	if (state->node_name)
 	{
 		strlcpy(last_read->node, state->node_name, sizeof(last_read->node));
-		last_read->place = state->stale ? "stale" : "routed";
+		last_read->place = state->stale ? READ_STALE : READ_ROUTED;
 		last_read->position = state->position;
 	}
 	else
 	{
 		last_read->node[0] = '\0';
-		if (strcmp(last_read->place, "stale") != 0)
-			last_read->place = state->waited_us >= LAST_READ_WAITED_US ? "waited" : "local";
+		if (last_read->place != READ_STALE)
+			last_read->place = state->waited_us >= WAIT_SHORTEST_US ? READ_WAITED : READ_LOCAL;
 		last_read->position = session_context()->observed;
 	}
 	last_read->waited_us = state->waited_us;
-	if (state->node_name == NULL && strcmp(last_read->place, "stale") == 0)
+	last_read->fallback = state->route.fallback;
+	last_read->retries = state->retries;
+	if (state->node_name == NULL && last_read->place == READ_STALE)
 		return;					/* it has its reason */
 	strlcpy(last_read->reason_text, state->route.reason, sizeof(last_read->reason_text));
 	last_read->reason = last_read->reason_text;

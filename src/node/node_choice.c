@@ -30,13 +30,13 @@ static int	pick_in_time(const NodeInfo *nodes, int nnodes, const NodeWish *wish)
  * node_choice_pick
  *		Choose one of nnodes nodes for a read.
  *
- * Returns its index, or -1 if none will do, and in *reason why (a constant).
+ * Returns its index, or -1 if none will do, and in *verdict why.
  * tie_breaker is any number that varies between calls: it spreads reads over
  * nodes that are equally good.
  */
 int
 node_choice_pick(const NodeInfo *nodes, int nnodes, const NodeWish *wish,
-				 uint32 tie_breaker, const char **reason)
+				 uint32 tie_breaker, NodeVerdict *verdict)
 {
 	bool		any = false;
 	int			pick;
@@ -46,22 +46,36 @@ node_choice_pick(const NodeInfo *nodes, int nnodes, const NodeWish *wish,
 
 	if (!any)
 	{
-		*reason = "no replica is up";
+		*verdict = NODE_CHOICE_NONE_UP;
 		return -1;
 	}
 
 	pick = pick_with_position(nodes, nnodes, wish, tie_breaker);
 	if (pick >= 0)
 	{
-		*reason = position_is_set(wish->position) ?
-			"has the position" : "any position will do";
+		*verdict = position_is_set(wish->position) ?
+			NODE_CHOICE_HAS_POSITION : NODE_CHOICE_ANY_POSITION;
 		return pick;
 	}
 
 	pick = pick_in_time(nodes, nnodes, wish);
-	*reason = pick >= 0 ?
-		"expected to reach the position in time" : "no replica has the position";
+	*verdict = pick >= 0 ? NODE_CHOICE_IN_TIME : NODE_CHOICE_ALL_BEHIND;
 	return pick;
+}
+
+/* For people. */
+const char *
+node_choice_text(NodeVerdict verdict)
+{
+	static const char *const texts[] = {
+		[NODE_CHOICE_ANY_POSITION] = "any position will do",
+		[NODE_CHOICE_HAS_POSITION] = "has the position",
+		[NODE_CHOICE_IN_TIME] = "expected to reach the position in time",
+		[NODE_CHOICE_NONE_UP] = "no replica is up",
+		[NODE_CHOICE_ALL_BEHIND] = "no replica has the position"
+	};
+
+	return texts[verdict];
 }
 
 /* Could this node serve the read, were its position high enough? */

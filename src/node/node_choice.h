@@ -21,7 +21,17 @@ typedef struct NodeWish
 								 * microseconds */
 } NodeWish;
 
+typedef enum NodeVerdict
+{
+	NODE_CHOICE_ANY_POSITION,	/* whatever the node has will do */
+	NODE_CHOICE_HAS_POSITION,
+	NODE_CHOICE_IN_TIME,		/* it is expected to reach the position */
+	NODE_CHOICE_NONE_UP,		/* nothing chosen: no replica is up */
+	NODE_CHOICE_ALL_BEHIND		/* nor is one expected to be there in time */
+} NodeVerdict;
+
 extern int	node_choice_pick(const NodeInfo *nodes, int nnodes, const NodeWish *wish,
-							 uint32 tie_breaker, const char **reason);
+							 uint32 tie_breaker, NodeVerdict *verdict);
+extern const char *node_choice_text(NodeVerdict verdict);
 
 #endif							/* CONSISTENCY_NODE_CHOICE_H */

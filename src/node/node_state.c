@@ -52,6 +52,7 @@ setup_table(void *segment)
 	table->wanted_us = table->requested_us = PG_INT64_MIN;
 	for (int i = 0; i < NODE_STATE_MAX_NODES; i++)
 		pg_atomic_init_u64(&table->nodes[i].load, 0);
+	node_counters_unuse_all();
 
 	if (!pg_strong_random(&table->instance, sizeof(table->instance)))
 		ereport(ERROR,
@@ -309,6 +310,8 @@ void
 node_state_begin_statement(int slot, uint32 generation)
 {
 	add_load(slot, generation, 1);
+	if (node_table && node_table->nodes[slot].counters)
+		pg_atomic_fetch_add_u64(&node_table->nodes[slot].counters->requests, 1);
 }
 
 void
@@ -387,6 +390,36 @@ node_state_saw_lag(int slot, uint32 generation, int64 lag_us)
 }
 
 /*
+ * node_state_saw_error
+ *		A statement, or the connection that it was to use, failed at a node.
+ */
+void
+node_state_saw_error(int slot, uint32 generation, const char *message)
+{
+	SharedNode *node;
+	char		error[NODE_ERROR_SIZE];
+
+	if (node_table == NULL)
+		return;
+
+	node_table_set_error(error, message);
+	node = &node_table->nodes[slot];
+	LWLockAcquire(&node_table->lock, LW_EXCLUSIVE);
+	if (node->used && node->generation == generation)
+		node_counters_count_error(node->counters, error);
+	LWLockRelease(&node_table->lock);
+}
+
+/* Count from zero. */
+void
+node_state_reset_counters(void)
+{
+	LWLockAcquire(&node_table->lock, LW_EXCLUSIVE);
+	node_counters_reset();
+	LWLockRelease(&node_table->lock);
+}
+
+/*
  * node_state_saw_failure
  *		A connection to a node failed: take it as down until its next good
  *		heartbeat.  Of the message only the first line is kept, and nothing
@@ -407,6 +440,9 @@ node_state_saw_failure(int slot, uint32 generation, const char *message)
 	LWLockAcquire(&node_table->lock, LW_EXCLUSIVE);
 	if (node->used && node->generation == generation)
 	{
+		if (node->health != NODE_DOWN)
+			node_counters_count_change(node->counters);
+		node_counters_count_error(node->counters, error);
 		node->health = NODE_DOWN;
 		node->lag_us = -1;
 		strlcpy(node->error, error, sizeof(node->error));

@@ -69,6 +69,8 @@ extern void node_state_begin_statement(int slot, uint32 generation);
 extern void node_state_end_statement(int slot, uint32 generation);
 extern void node_state_saw_position(int slot, uint32 generation, Position position);
 extern void node_state_saw_lag(int slot, uint32 generation, int64 lag_us);
+extern void node_state_saw_error(int slot, uint32 generation, const char *message);
+extern void node_state_reset_counters(void);
 extern void node_state_saw_failure(int slot, uint32 generation, const char *message);
 
 #endif							/* CONSISTENCY_NODE_STATE_H */

@@ -12,12 +12,15 @@
 
 #include "node/node_table.h"
 
+#define RATE_MEMORY_US 10e6
+
 static bool forget_servers(Oid dbid);
 static void add_server(Oid dbid, const NodeDeclaration *declared);
 static int	find_node(const char *host, const char *port);
 static int	use_node(const char *host, const char *port);
 static void free_unused_nodes(void);
 static void bump_generation(void);
+static void note_rate(SharedNode *node, const NodeHeartbeat *heartbeat, int64 now);
 static bool starts_secret(const char *text);
 
 /*
@@ -155,6 +158,9 @@ use_node(const char *host, const char *port)
 		node->position = POSITION_NONE;
 		node->lag_us = -1;
 		node->heartbeat_us = 0;
+		node->round_trip_us = 0;
+		node->replay_rate = -1;
+		node->counters = node_counters_use(host, port);
 		node->error[0] = '\0';
 		pg_atomic_write_u64(&node->load, ((uint64) node->generation) << 32);
 	}
@@ -176,8 +182,12 @@ free_unused_nodes(void)
 	}
 	for (int i = 0; i < NODE_STATE_MAX_NODES; i++)
 	{
-		if (!referred[i])
-			node_table->nodes[i].used = false;
+		SharedNode *node = &node_table->nodes[i];
+
+		if (referred[i] || !node->used)
+			continue;
+		node->used = false;
+		node->counters->used = false;
 	}
 }
 
@@ -331,8 +341,11 @@ node_table_heartbeat(int slot, uint32 generation, const NodeHeartbeat *heartbeat
 			node->self = heartbeat->self;
 			bump_generation();
 		}
+		if (node->health != NODE_UP || node->role != heartbeat->role)
+			node_counters_count_change(node->counters);
 		node->health = NODE_UP;
 		node->role = heartbeat->role;
+		note_rate(node, heartbeat, now);
 
 		/*
 		 * A backend may have heard of a higher position since.  Only a server
@@ -350,12 +363,38 @@ node_table_heartbeat(int slot, uint32 generation, const NodeHeartbeat *heartbeat
 		else
 			node->lag_us = node_lag_of(&node_table->history, heartbeat->position, now);
 		node->heartbeat_us = now;
+		node->round_trip_us = now - heartbeat->asked_us;
 		node->error[0] = '\0';
 	}
 	LWLockRelease(&node_table->lock);
 
 	if (news)
 		ConditionVariableBroadcast(&node_table->answered);
+}
+
+/*
+ * How fast a node's position moves: the mean of what heartbeats tell, in which
+ * each counts for the less the longer ago it was, by e in RATE_MEMORY_US.
+ * Under lock.
+ */
+static void
+note_rate(SharedNode *node, const NodeHeartbeat *heartbeat, int64 now)
+{
+	double		passed_us = now - node->heartbeat_us;
+	double		rate;
+	double		weight;
+
+	if (heartbeat->first || node->heartbeat_us == 0 || passed_us <= 0 ||
+		node->position.tli != heartbeat->position.tli)
+	{
+		node->replay_rate = -1;
+		return;
+	}
+	rate = heartbeat->position.lsn <= node->position.lsn ? 0 :
+		(heartbeat->position.lsn - node->position.lsn) * 1e6 / passed_us;
+	weight = passed_us / (passed_us + RATE_MEMORY_US);
+	node->replay_rate = node->replay_rate < 0 ? rate :
+		node->replay_rate + (rate - node->replay_rate) * weight;
 }
 
 /* Nobody watches this node any more: what was known of its health is old. */

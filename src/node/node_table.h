@@ -20,6 +20,7 @@
 #include "storage/latch.h"
 #include "storage/lwlock.h"
 
+#include "node/node_counters.h"
 #include "node/node_lag.h"
 #include "node/node_state.h"
 
@@ -44,6 +45,10 @@ typedef struct SharedNode
 	int64		lag_us;			/* replay lag, microseconds; -1: unknown */
 	int64		heartbeat_us;	/* node_clock_us() of the last good one; 0:
 								 * none */
+	int64		round_trip_us;	/* from the question to that answer */
+	double		replay_rate;	/* bytes/s that its position moves by,
+								 * smoothed; < 0: unknown */
+	NodeCounters *counters;		/* of its address */
 	char		error[NODE_ERROR_SIZE]; /* why it is DOWN, '' if it isn't */
 
 	/*

@@ -17,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
 #include "storage/ipc.h"
@@ -73,6 +74,34 @@ connection_limit_init(void)
 	shmem_register("consistency connections", offsetof(ConnectionPlaces, places),
 				   PLACES_PER_BACKEND * sizeof(ConnectionPlace), (void **) &shared,
 				   setup_places);
+}
+
+/* The same for all server objects that name a node alike: a hash. */
+uint64
+connection_limit_node(const char *host, const char *port)
+{
+	uint64		hash = hash_bytes_extended((const unsigned char *) host, strlen(host), 0);
+
+	return hash_bytes_extended((const unsigned char *) port, strlen(port), hash);
+}
+
+/* How many connections this server has to a node. */
+int
+connection_limit_count(uint64 node)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int			open = 0;
+
+	LWLockAcquire(&shared->lock, LW_SHARED);
+	for (int i = 0; i < shared->nplaces; i++)
+	{
+		const ConnectionPlace *place = &shared->places[i];
+
+		if (place->pid != 0 && place->node == node && place->idle_until > now)
+			open++;
+	}
+	LWLockRelease(&shared->lock);
+	return open;
 }
 
 /*

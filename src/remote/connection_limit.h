@@ -14,6 +14,8 @@
 #define CONNECTION_NOT_COUNTED (-1)
 
 extern void connection_limit_init(void);
+extern uint64 connection_limit_node(const char *host, const char *port);
+extern int	connection_limit_count(uint64 node);
 extern bool connection_limit_take(uint64 node, TimestampTz deadline, int *place);
 extern void connection_limit_give_back(int place);
 extern void connection_limit_in_use(int place);

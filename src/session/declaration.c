@@ -30,6 +30,7 @@ static bool add_declared(Declaration *declaration, const Hint *hint);
 static void add_minimum(Declaration *declaration);
 static void add_policies(Declaration *declaration, const List *relations, bool defaults);
 static bool add_policies_of(Declaration *declaration, Oid relation, bool defaults);
+static void note_policed(PolicedTables *policed, Oid relation);
 static OnTimeout on_timeout_of_defaults(const List *relations, OnTimeout otherwise);
 static void forbid_stale(Declaration *declaration, ConsistencyLevel minimum,
 						 OnTimeout on_timeout);
@@ -193,6 +194,7 @@ add_policies(Declaration *declaration, const List *relations, bool defaults)
 			.max_lag = -1,
 			.on_timeout = on_timeout_of_defaults(relations, guc_on_timeout),
 			.wait_timeout_ms = declaration->wait_timeout_ms,
+			.policed = declaration->policed,
 	};
 	add_minimum(declaration);
 	foreach(cell, relations)
@@ -221,6 +223,8 @@ add_policies_of(Declaration *declaration, Oid relation, bool defaults)
 	{
 		const Policy *policy = &policies[i];
 
+		if (!defaults)
+			note_policed(&declaration->policed, policy->relation);
 		if (policy->kind == POLICY_DEFAULT)
 		{
 			any_default = true;
@@ -238,6 +242,18 @@ add_policies_of(Declaration *declaration, Oid relation, bool defaults)
 				DECLARED_BY_POLICY, policy->relation);
 	}
 	return any_default;
+}
+
+static void
+note_policed(PolicedTables *policed, Oid relation)
+{
+	for (int i = 0; i < policed->n; i++)
+	{
+		if (policed->relations[i] == relation)
+			return;
+	}
+	if (policed->n < DECLARATION_MAX_POLICED)
+		policed->relations[policed->n++] = relation;
 }
 
 /* The strictest that the tables' defaults say, or otherwise this. */

@@ -23,6 +23,16 @@ typedef enum DeclarationSource
 	DECLARED_BY_POLICY			/* of a table */
 } DeclarationSource;
 
+/* tables with policies that are remembered, of those that a statement reads */
+#define DECLARATION_MAX_POLICED 4
+
+/* Tables whose policies a statement heeds: the first ones. */
+typedef struct PolicedTables
+{
+	int			n;
+	Oid			relations[DECLARATION_MAX_POLICED];
+} PolicedTables;
+
 typedef struct Declaration
 {
 	ConsistencyLevel level;		/* the strictest that anyone asks for */
@@ -39,6 +49,7 @@ typedef struct Declaration
 
 	OnTimeout	on_timeout;
 	int			wait_timeout_ms;
+	PolicedTables policed;
 } Declaration;
 
 extern void declaration_of_settings(Declaration *declaration);

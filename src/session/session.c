@@ -223,10 +223,12 @@ check_token(char **newval, void **extra, GucSource source)
 		case TOKEN_OK:
 			return true;
 		case TOKEN_MALFORMED:
+			token_note_refused(TOKEN_MALFORMED);
 			GUC_check_errmsg(TOKEN_MALFORMED_MESSAGE, *newval);
 			GUC_check_errhint(TOKEN_MALFORMED_HINT);
 			return false;
 		case TOKEN_FOREIGN:
+			token_note_refused(TOKEN_FOREIGN);
 			GUC_check_errmsg(TOKEN_FOREIGN_MESSAGE, *newval);
 			GUC_check_errhint(TOKEN_FOREIGN_HINT);
 			return false;

@@ -10,7 +10,9 @@
 #include <ctype.h>
 
 #include "access/xlog.h"
+#include "miscadmin.h"
 
+#include "core/violations.h"
 #include "session/token.h"
 
 static bool parse_position(const char **text, char end, Position *position);
@@ -77,6 +79,7 @@ token_parse_or_error(const char *text)
 	Token		token = {POSITION_NONE, POSITION_NONE};
 	TokenVerdict verdict = token_parse(text, GetSystemIdentifier(), &token);
 
+	token_note_refused(verdict);
 	if (verdict == TOKEN_MALFORMED)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -88,6 +91,15 @@ token_parse_or_error(const char *text)
 				 errmsg(TOKEN_FOREIGN_MESSAGE, text),
 				 errhint(TOKEN_FOREIGN_HINT)));
 	return token;
+}
+
+/* A token is no good: count it, unless that is at a start of the server. */
+void
+token_note_refused(TokenVerdict verdict)
+{
+	if (verdict != TOKEN_OK && OidIsValid(MyDatabaseId))
+		violations_record(VIOLATION_REFUSED_TOKEN,
+						  verdict == TOKEN_FOREIGN ? "of another cluster" : "malformed");
 }
 
 /* Read "<timeline>:<LSN>" that is followed by the character "end". */

@@ -44,5 +44,6 @@ typedef enum TokenVerdict
 extern char *token_format(Token token, uint64 system_identifier, char *buf);
 extern TokenVerdict token_parse(const char *text, uint64 system_identifier, Token *token);
 extern Token token_parse_or_error(const char *text);
+extern void token_note_refused(TokenVerdict verdict);
 
 #endif							/* CONSISTENCY_TOKEN_H */

@@ -24,6 +24,7 @@
 static LastRead records[2];
 static LastRead *current = &records[0];
 static LastRead *previous = &records[1];
+static uint64 statements = 0;
 
 PG_FUNCTION_INFO_V1(consistency_last_read);
 
@@ -42,9 +43,13 @@ last_read_begin(void)
 	current->level = LEVEL_UNSET;
 	current->position = POSITION_NONE;
 	current->waited_us = 0;
-	current->place = "local";
+	current->place = READ_LOCAL;
+	current->fallback = FALLBACK_NONE;
+	current->timeouts = 0;
+	current->retries = 0;
 	current->reason = "";
 	current->node[0] = '\0';
+	current->number = ++statements;
 	return current;
 }
 
@@ -63,6 +68,22 @@ LastRead *
 last_read_current(void)
 {
 	return current;
+}
+
+/* For people. */
+const char *
+read_place_name(ReadPlace place)
+{
+	static const char *const names[] = {
+		[READ_LOCAL] = "local",
+		[READ_WAITED] = "waited",
+		[READ_ROUTED] = "routed",
+		[READ_FORWARDED] = "forwarded",
+		[READ_STALE] = "stale",
+		[READ_REFUSED] = "refused"
+	};
+
+	return names[place];
 }
 
 /*
@@ -101,7 +122,7 @@ consistency_last_read(PG_FUNCTION_ARGS)
 	else
 		nulls[4] = true;
 	values[5] = IntervalPGetDatum(waited);
-	values[6] = CStringGetTextDatum(previous->place);
+	values[6] = CStringGetTextDatum(read_place_name(previous->place));
 	values[7] = CStringGetTextDatum(previous->reason);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	return (Datum) 0;

@@ -14,8 +14,31 @@
 #include "requirement/requirement.h"
 #include "session/declaration.h"
 
-/* less than that is no wait: the shortest nap is longer */
-#define LAST_READ_WAITED_US 1000
+/* Where a read was answered, and how */
+typedef enum ReadPlace
+{
+	READ_LOCAL,					/* where the client is connected, at once */
+	READ_WAITED,				/* there, after a wait */
+	READ_ROUTED,				/* by a primary at a replica */
+	READ_FORWARDED,				/* by a replica at the primary */
+	READ_STALE,					/* anywhere, with less than was promised */
+	READ_REFUSED,				/* nowhere: the promise couldn't be kept */
+	NUM_READ_PLACES
+} ReadPlace;
+
+/* Why the primary served a read that a replica was to serve */
+typedef enum ReadFallback
+{
+	FALLBACK_NONE,
+	FALLBACK_NO_REPLICA,		/* none is up */
+	FALLBACK_LAG,				/* none is expected to have the position in
+								 * time */
+	FALLBACK_NODE_LATE,			/* one was asked, and didn't get there in time */
+	FALLBACK_NODE_FAILED,		/* one was asked, and failed */
+	FALLBACK_WAIT,				/* the client's own replica doesn't get there
+								 * in time */
+	NUM_READ_FALLBACKS
+} ReadFallback;
 
 /*
  * Filled for every statement, so that what takes time waits until somebody
@@ -30,17 +53,21 @@ typedef struct LastRead
 	Position	position;		/* what the read was known to run at, or
 								 * beyond */
 	int64		waited_us;		/* in the server that was asked, microseconds */
-	const char *place;			/* static: local, waited, routed, forwarded,
-								 * stale */
+	ReadPlace	place;
+	ReadFallback fallback;
+	int			timeouts;		/* waits that were in vain */
+	int			retries;		/* nodes that were asked in vain */
 	const char *reason;			/* static, or reason_text */
 	char		reason_text[128];
 	char		node[64];		/* name of the server object, "" for this
 								 * server */
 	bool		asks;			/* the statement calls last_read() itself */
+	uint64		number;			/* counts the statements of this session */
 } LastRead;
 
 extern LastRead *last_read_begin(void);
 extern LastRead *last_read_current(void);
+extern const char *read_place_name(ReadPlace place);
 extern void last_read_promise(const Declaration *declaration, const Requirement *requirement);
 
 #endif							/* CONSISTENCY_LAST_READ_H */

@@ -7,7 +7,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(72);
+SELECT plan(77);
 
 -- all members, as pg_describe_object names them
 CREATE TEMP VIEW member AS
@@ -61,11 +61,20 @@ SELECT bag_eq(
               ('function consistency.drop_policy(regclass)'),
               ('function consistency.policy_fields(text)'),
               ('view consistency.policies'),
+              ('function consistency.read_tables()'),
+              ('function consistency.stat_nodes()'),
+              ('function consistency.stat_reads()'),
+              ('function consistency.stat_tables()'),
               ('function consistency.stat_violations()'),
+              ('function consistency.violations()'),
+              ('function consistency.wait_bounds()'),
+              ('view consistency.stat_nodes'),
+              ('view consistency.stat_reads'),
+              ('view consistency.stat_tables'),
               ('view consistency.stat_violations'),
+              ('view consistency.violations'),
               ('function consistency.stat_reset()'),
               ('function consistency.node_status()'),
-              ('function consistency.nodes()'),
               ('function consistency.node_facts()'),
               ('function consistency."check"()'),
               ('view consistency.nodes'),
@@ -115,6 +124,24 @@ SELECT columns_are('consistency', 'policies',
 SELECT has_view('consistency', 'stat_violations', 'consistency.stat_violations is there');
 SELECT columns_are('consistency', 'stat_violations', ARRAY['kind', 'count', 'last'],
     'columns of consistency.stat_violations');
+
+SELECT columns_are('consistency', 'violations',
+    ARRAY['time', 'kind', 'datname', 'rolname', 'pid', 'application_name', 'detail'],
+    'columns of consistency.violations');
+SELECT columns_are('consistency', 'stat_reads',
+    ARRAY['dboid', 'datname', 'level', 'place', 'reads', 'rows', 'total_time', 'waits', 'wait_time',
+          'wait_p50', 'wait_p95', 'wait_p99', 'wait_histogram', 'timeouts', 'retries', 'fallbacks'],
+    'columns of consistency.stat_reads');
+SELECT columns_are('consistency', 'stat_tables',
+    ARRAY['relation', 'kind', 'level', 'max_staleness', 'max_lag', 'reads', 'decided', 'local', 'waited',
+          'routed', 'forwarded', 'stale', 'refused', 'wait_time', 'timeouts', 'replicas', 'within',
+          'lag', 'lag_bytes'],
+    'columns of consistency.stat_tables');
+SELECT columns_are('consistency', 'stat_nodes',
+    ARRAY['name', 'state', 'role', 'this', 'timeline', 'position', 'lag_bytes', 'lag', 'replay_rate',
+          'heartbeat_age', 'round_trip', 'connections', 'routed', 'requests', 'errors', 'last_error',
+          'last_error_at', 'state_changes', 'last_state_change_at'],
+    'columns of consistency.stat_nodes');
 
 SELECT columns_are('consistency', 'clock',
     ARRAY['stamp', 'time', 'physical', 'ahead', 'mark', 'far_stamps', 'last_far_stamp'],
@@ -179,12 +206,12 @@ SELECT isnt_definer('consistency', 'node_facts', ARRAY[]::text[]);
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN member m ON m.objid = p.oid
         WHERE m.classid = 'pg_proc'::regclass AND p.pronamespace = 'consistency'::regnamespace
-          AND p.proparallel = 's' AND p.proname NOT IN ('fdw_validator', 'clock_time') $$,
+          AND p.proparallel = 's' AND p.proname NOT IN ('fdw_validator', 'clock_time', 'wait_bounds') $$,
     'no function that depends on the session claims to be parallel safe');
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN member m ON m.objid = p.oid
         WHERE m.classid = 'pg_proc'::regclass AND p.pronamespace = 'consistency'::regnamespace
-          AND p.provolatile = 'i' AND p.proname <> 'clock_time' $$,
+          AND p.provolatile = 'i' AND p.proname NOT IN ('clock_time', 'wait_bounds') $$,
     'no function claims to be immutable');
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN member m ON m.objid = p.oid
@@ -199,9 +226,13 @@ SELECT is_empty(
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN member m ON m.objid = p.oid
         WHERE m.classid = 'pg_proc'::regclass
-          AND p.prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c') AND p.prokind <> 'a'
-          AND p.proname NOT IN ('node_status', 'node_facts') $$,
-    'no function in another language');
+          AND p.prolang NOT IN (SELECT oid FROM pg_language WHERE lanname IN ('c', 'sql')) AND p.prokind <> 'a' $$,
+    'no function in another language than C and SQL');
+SELECT is_empty(
+    $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN member m ON m.objid = p.oid
+        WHERE m.classid = 'pg_proc'::regclass
+          AND p.prolang = (SELECT oid FROM pg_language WHERE lanname = 'sql') AND p.prosqlbody IS NULL $$,
+    'what SQL functions call was settled when they were created');
 
 -- the wrapper
 SELECT is(fdwhandler::oid, 0::oid, 'the wrapper has no handler: nodes have no foreign tables')

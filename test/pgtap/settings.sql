@@ -16,6 +16,7 @@ SELECT bag_eq(
               ('consistency.connection_limit', 'integer', 'sighup'),
               ('consistency.default_level', 'enum', 'user'),
               ('consistency.fallback_limit', 'integer', 'sighup'),
+              ('consistency.log_min_wait', 'integer', 'superuser'),
               ('consistency.max_clock_drift', 'integer', 'sighup'),
               ('consistency.max_lag', 'integer', 'user'),
               ('consistency.max_staleness', 'integer', 'user'),
@@ -30,6 +31,7 @@ SELECT bag_eq(
               ('consistency.routing', 'enum', 'user'),
               ('consistency.staleness_ceiling', 'integer', 'superuser'),
               ('consistency.token', 'string', 'user'),
+              ('consistency.track_reads', 'bool', 'superuser'),
               ('consistency.wait_timeout', 'integer', 'user'),
               ('consistency.write_forwarding', 'bool', 'user') $$,
     'names, types and contexts');
@@ -47,6 +49,7 @@ SELECT bag_eq(
               ('consistency.connection_limit', '-1'),
               ('consistency.default_level', 'session'),
               ('consistency.fallback_limit', '-1'),
+              ('consistency.log_min_wait', '-1'),
               ('consistency.max_clock_drift', '60000'),
               ('consistency.max_lag', '-1'),
               ('consistency.max_staleness', '5000'),
@@ -60,6 +63,7 @@ SELECT bag_eq(
               ('consistency.routing', 'auto'),
               ('consistency.staleness_ceiling', '-1'),
               ('consistency.token', ''),
+              ('consistency.track_reads', 'on'),
               ('consistency.wait_timeout', '10000'),
               ('consistency.write_forwarding', 'on') $$,
     'defaults');
@@ -67,7 +71,7 @@ SELECT bag_eq(
     $$ SELECT name, min_val, unit FROM pg_settings
         WHERE name LIKE 'consistency.%' AND unit IS NOT NULL $$,
     $$ VALUES ('consistency.connection_idle_timeout', '0', 'ms'),
-              ('consistency.max_clock_drift', '0', 'ms'), ('consistency.max_lag', '-1', 'B'), ('consistency.max_staleness', '-1', 'ms'),
+              ('consistency.log_min_wait', '-1', 'ms'), ('consistency.max_clock_drift', '0', 'ms'), ('consistency.max_lag', '-1', 'B'), ('consistency.max_staleness', '-1', 'ms'),
               ('consistency.staleness_ceiling', '-1', 'ms'),
               ('consistency.wait_timeout', '1', 'ms'), ('consistency.monitor_interval', '10', 'ms') $$,
     'units and minima');
