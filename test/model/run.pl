@@ -27,13 +27,14 @@ Plan.pm.  Otherwise each of the workloads under each of the levels:
                      they hand in their tokens, "forgetful" if they don't
   --weaken LIST      of mechanisms that are switched off (src/core/weaken.h), at servers
                      that are built for that
-  --guilty PATTERN   an anomaly of such a name must be found
+  --guilty PATTERN   must match the names of the anomalies found
   --conf TEXT        more lines for all nodes' postgresql.conf
   --routing WHAT     consistency.routing of all clients
 
 In any case:
 
-  --minutes N        no run begins later (default: 10)
+  --minutes N        how long all of it is to take (default: 10); a machine that can't
+                     gets half as long again, then no run begins any more
   --seconds N        of each run (default: such that the plan fits; some take twice that)
   --seed N           of the first run; the next one has the next number
   --soak             begin again, with other seeds, until the minutes are over; the
@@ -74,7 +75,7 @@ GetOptions(\%option, 'workloads=s', 'levels=s', 'faults=s', 'sync', 'clocks', 'c
 my @of_run = qw(as only pooled weaken guilty);
 my @of_cluster = qw(sync clocks cascade plain);
 
-my $end = time + 60 * $option{minutes};
+my $end = time + 60 * $option{minutes} * ($option{soak} ? 1 : 1.5);
 my $seed = $option{seed};
 my %count = (fine => 0, guilty => 0, broken => 0, 'not made' => 0);
 
@@ -274,7 +275,7 @@ sub go
 	}
 	my @names = names_of($result);
 	my $empty = !sum(0, values %{ $result->{judged} });
-	my $good = $more{guilty} ? grep({ $_ =~ $more{guilty} } @names) : !@names && !$empty;
+	my $good = $more{guilty} ? "@names" =~ $more{guilty} : !@names && !$empty;
 	if ($more{guilty} && !$good && ($tries // 1) < 4)
 	{
 		$seed++;
