@@ -100,7 +100,7 @@ sub stages
 }
 
 # Whoever has less time than all of it takes gets some of everything: a few runs of a
-# stage at a time.  No time is spent on controls.
+# stage at a time.  No time is spent on controls, and what belongs to them.
 sub in_any_order
 {
 	my (@stages) = @_;
@@ -108,7 +108,7 @@ sub in_any_order
 	srand $option{seed};
 	foreach my $stage (@stages)
 	{
-		my @runs = grep { my %more = @$_[ 3 .. $#$_ ]; !$more{guilty} } shuffle @{ $stage->{runs} };
+		my @runs = grep { my %more = @$_[ 3 .. $#$_ ]; !$more{guilty} && !defined $more{weaken} } shuffle @{ $stage->{runs} };
 		while (my @some = splice @runs, 0, 5) { push @parts, { %$stage, runs => \@some }; }
 	}
 	return shuffle @parts;
@@ -299,7 +299,7 @@ sub carry_out
 	{
 		if (time > $end) { $count{'not made'}++; next; }
 		my $good = eval { $cluster //= make_cluster($stage); 1 };
-		print $out "broken: $@" unless $good;
+		if (!$good) { $count{broken}++; print $out "broken: $@"; }
 		if (!$good || !go($stage, $cluster, $spec, seconds_for($stage->{weight} // 1)))
 		{
 			put_aside($cluster, "broken$seed");
