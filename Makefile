@@ -117,6 +117,16 @@ OBJS = \
 	src/stats/stat_reads.o \
 	src/stats/stat_violations.o \
 	src/stats/stat_reset.o \
+	src/advise/statement.o \
+	src/advise/recommend.o \
+	src/advise/recommend_function.o \
+	src/advise/preset.o \
+	src/advise/advise.o \
+	src/advise/advise_collect.o \
+	src/advise/advise_statements.o \
+	src/advise/advise_cost.o \
+	src/advise/advise_table.o \
+	src/advise/advise_declared.o \
 	src/crdt/wire.o \
 	src/crdt/crdt.o \
 	src/crdt/json.o \
@@ -151,7 +161,7 @@ OBJS = \
 	src/crdt/ormap.o
 
 # What the modules declare to SQL, in the same order; joined to one script.
-stages = core session requirement node exec remote stats crdt
+stages = core session requirement node exec remote stats advise crdt
 SQL_PARTS = $(foreach stage,$(filter-out crdt,$(stages)),$(sort $(wildcard src/$(stage)/*.sql))) $(crdt_sql)
 
 # Column types declare what they all have by one template, sets by another one, then

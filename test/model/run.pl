@@ -40,6 +40,7 @@ In any case:
   --soak             begin again, with other seeds, until the minutes are over; the
                      plan's runs in any order, without those that must be found guilty
   --keep DIRECTORY   where the histories of runs that are found guilty go
+  --keep-all         those of all other runs go there as well
 
 Exit status: 0 if all runs are as they should be, 1 if not, or if time was over before
 all were made, 2 if one broke.
@@ -68,7 +69,7 @@ use Time::HiRes qw(time);
 
 my %option = (minutes => 10, seed => 1, keep => 'proof_failures');
 GetOptions(\%option, 'workloads=s', 'levels=s', 'faults=s', 'sync', 'clocks', 'cascade', 'plain', 'as=s', 'conf=s', 'routing=s',
-	'only=s', 'pooled=s', 'weaken=s', 'guilty=s', 'minutes=f', 'seconds=f', 'seed=i', 'soak', 'keep=s')
+	'only=s', 'pooled=s', 'weaken=s', 'guilty=s', 'minutes=f', 'seconds=f', 'seed=i', 'soak', 'keep=s', 'keep-all')
   or exit 2;
 
 # which options are of a run, and which of its cluster, as Plan.pm has them
@@ -212,10 +213,10 @@ sub show
 	return;
 }
 
-# Keeps a history, and what is wrong with it.
+# Keeps a history, and what is wrong with it; says so unless the run is as it should be.
 sub keep
 {
-	my ($spec, $result) = @_;
+	my ($spec, $result, $good) = @_;
 	my %more = @$spec[ 3 .. $#$spec ];
 	my $name = join('-', @$spec[ 0 .. 2 ], (map { $more{$_} ? "$_ $more{$_}" : () } qw(pooled weaken)), $seed) =~ tr/, /+_/r;
 	my @anomalies = @{ $result->{anomalies} };
@@ -225,10 +226,14 @@ sub keep
 	print $file Check::text($_) . "\n\n" for @anomalies;
 	printf $file "%d-%d %s: %s\n", $_->{begin}, $_->{end} // 0, $_->{name}, $_->{what} for @{ $result->{faults} };
 	close $file;
+	return if $good;
 	print $out '  ' . substr(Check::text($_) =~ s/\n/\n  /gr, 0, 1200) . "\n" for @anomalies[ 0 .. ($#anomalies < 1 ? $#anomalies : 1) ];
 	print $out "  all of it: $option{keep}/$name.txt and .jsonl\n";
 	return;
 }
+
+# For a shell.
+sub quoted { my ($text) = @_; return "'" . ($text =~ s/'/'\\''/gr) . "'"; }
 
 # The command that makes a run like this again, with the seed that it has now.
 sub say_again
@@ -237,8 +242,8 @@ sub say_again
 	my %more = @$spec[ 3 .. $#$spec ];
 	my @words = ("--workloads $spec->[0] --levels $spec->[1] --faults $spec->[2]",
 		(map { $stage->{$_} ? "--$_" : () } @of_cluster),
-		(map { defined $more{$_} ? "--$_ '$more{$_}'" : () } @of_run),
-		(map { defined $option{$_} ? "--$_ '$option{$_}'" : () } qw(routing conf)),
+		(map { defined $more{$_} ? "--$_ " . quoted($more{$_}) : () } @of_run),
+		(map { defined $option{$_} ? "--$_ " . quoted($option{$_}) : () } qw(routing conf)),
 		sprintf '--seed %d --seconds %.3g', $seed, $seconds);
 	print $out qq{  again: make proof PROOF="@words"\n};
 	return;
@@ -285,7 +290,7 @@ sub go
 	my $verdict = $more{guilty} ? ($good ? 'found guilty: ' : 'NOT FOUND GUILTY: ') . "@names" : "@names" || ($empty ? 'NOTHING JUDGED' : 'fine');
 	my $manner = manner(%more);
 	show($spec, $result, ($manner ? "$manner: " : '') . $verdict);
-	keep($spec, $result) if !$good && @names;
+	keep($spec, $result, $good) if $option{'keep-all'} || (!$good && @names);
 	say_again($stage, $spec, $seconds) if !$good;
 	return 1;
 }

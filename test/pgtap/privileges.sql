@@ -5,7 +5,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(58);
+SELECT plan(63);
 
 CREATE ROLE tap_nobody;
 CREATE ROLE tap_watcher IN ROLE pg_monitor;
@@ -31,16 +31,18 @@ SELECT bag_eq(
     $$ VALUES ('token'), ('last_read'), ('wait_for'), ('node_status'),
               ('set_policy'), ('drop_policy'), ('policy_fields'),
               ('transaction_status'), ('transaction_ticket'),
+              ('recommend'), ('presets'), ('apply_preset'), ('table_facts'), ('level_facts'), ('advise'),
               ('replica_id'), ('clock_next'), ('clock_time'), ('wait_bounds') $$,
     'functions of PUBLIC');
 SELECT is_empty(
     $$ SELECT c.oid::regclass FROM pg_class c
         WHERE c.relnamespace = 'consistency'::regnamespace AND c.relkind IN ('r', 'v', 'm', 'S', 'p')
-          AND c.relname <> 'policies'
+          AND c.relname NOT IN ('policies', 'presets')
           AND has_table_privilege('tap_nobody', c.oid,
                                   'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') $$,
-    'no relation of PUBLIC but the policies');
+    'no relation of PUBLIC but policies and presets');
 SELECT table_privs_are('consistency', 'policies', 'tap_nobody', ARRAY['SELECT']);
+SELECT table_privs_are('consistency', 'presets', 'tap_nobody', ARRAY['SELECT']);
 
 -- violations: for those who watch
 SELECT table_privs_are('consistency', 'stat_violations', 'tap_nobody', ARRAY[]::text[]);
@@ -99,6 +101,9 @@ SELECT throws_ok($$SET consistency.monitor_role = 'tap_nobody'$$, '55P02', NULL,
 SELECT lives_ok('SELECT * FROM consistency.policies', 'anyone: policies');
 SELECT lives_ok('CREATE TABLE public.tap_mine (i int)', 'anyone: a table');
 SELECT lives_ok($$SELECT consistency.set_policy('public.tap_mine', 'causal')$$, 'the owner: a policy');
+SELECT lives_ok($$SELECT consistency.apply_preset('public.tap_mine', 'cart')$$, 'the owner: a preset');
+SELECT lives_ok('SELECT * FROM consistency.recommend()', 'anyone: recommend()');
+SELECT lives_ok('SELECT * FROM consistency.advise()', 'anyone: advise()');
 SELECT throws_ok('SELECT * FROM consistency.stat_violations', '42501', NULL, 'nobody: violations');
 SELECT throws_ok('SELECT consistency.stat_reset()', '42501', NULL, 'nobody: stat_reset()');
 SELECT lives_ok('SELECT consistency.replica_id()', 'anyone: an id is drawn, though the table is closed');
@@ -114,6 +119,8 @@ SELECT throws_ok($$SELECT consistency.set_policy('public.tap_mine', 'weak')$$, '
                  'nobody else: a policy');
 SELECT throws_ok($$SELECT consistency.drop_policy('public.tap_mine')$$, '42501', NULL,
                  'nobody else: not to drop it either');
+SELECT throws_ok($$SELECT consistency.apply_preset('public.tap_mine', 'feed')$$, '42501', NULL,
+                 'nobody else: a preset');
 RESET ROLE;
 SET ROLE tap_watcher;
 SELECT lives_ok('SELECT * FROM consistency.nodes', 'watcher: nodes');
