@@ -3,7 +3,7 @@
 # make, make install, make installcheck   as with every PostgreSQL extension
 # make test                               installs what is missing, then tests everything
 # make peer-suite                         PostgreSQL's own regression tests, with the extension
-# make soak                               kills the primary under load for five minutes
+# make soak                               attacks for five minutes, with other seeds each time
 # make fuzz                               tries the CRDT types at random for five minutes
 # make proof                              attacks the levels under faults for ten minutes, and judges
 # make demo, make demo-stop               a primary and two replicas to look at
@@ -263,10 +263,10 @@ test:
 peer-suite:
 	@bash test/pg_regress_suite $(WAYS)
 
-# SOAK: seconds.
+# SOAK: seconds; see test/soak.
 SOAK ?= 300
 soak:
-	@KILL_SECONDS=$(SOAK) bash test/run test/t/031_forward_kill.t
+	@bash test/soak $(SOAK)
 
 # FUZZ: seconds.
 FUZZ ?= 300
