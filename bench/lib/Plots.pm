@@ -64,7 +64,7 @@ sub mark_as_short
 	my $svg = do { local $/; <$in> };
 	close $in;
 	my $text = qq(<text x="8" y="99%" font-family="Helvetica,Arial,sans-serif" font-size="12" fill="$theme->{bad}">)
-	  . "short run, not to judge by</text>\n";
+	  . "short run</text>\n";
 	$svg =~ s{(?=</svg>)}{$text} or die "$file: no SVG\n";
 	open my $out, '>:encoding(UTF-8)', $file or die "$file: $!\n";
 	print $out $svg;
@@ -138,7 +138,9 @@ sub ratio_plot
 	my ($from, $to) = ($least / 1.15, $most * 1.15);
 	($from, $to) = (min($from, 0.9), max($to, 1.1));
 	my $ticks = join ', ', map { quoted("×$_") . " $_" }
-	  grep { $_ >= $from && $_ <= $to } ($to / $from < 3 ? (0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.5) : (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000));
+	  grep { $_ >= $from && $_ <= $to } ($to / $from < 3 ? (0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.5)
+		: $to / $from > 400 ? (0.001, 0.01, 0.1, 1, 10, 100, 1000)
+		: (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000));
 	my $bottom = $y - 0.6;
 
 	return (900, 100 + 22 * @rows, <<EOF);
