@@ -29,18 +29,21 @@ install_missing()
         apt-get install -y -qq --no-install-recommends "${missing[@]}" > /dev/null
 }
 
-# Tells how long it will take: as long as each needed beside measuring the last time.
+# Tells how long it will take, by how long it took the last time: what came beside measuring stays, and
+# with many arms, each of which runs for a second at least, rounds make the time.
 # tell_estimate RESULTS NAME…
 tell_estimate()
 {
-    local results=$1 name sum=10 took measured
+    local results=$1 name sum=10 rounds took measured long
     shift
 
     for name in "$@"; do
-        took=30 measured=0
-        [ ! -e "$results/$name.tsv" ] || read -r measured took < <(awk -F '\t' '$1 == "run" { print $5, $7 }' "$results/$name.tsv")
-        [ "$measured" != - ] || measured=60
-        sum=$(( sum + BENCH_SECONDS + (took > measured ? took - measured : 0) ))
+        rounds=- took=30 measured=0
+        [ ! -e "$results/$name.tsv" ] ||
+            read -r rounds measured took < <(awk -F '\t' '$1 == "run" { print $4, $5, $7 }' "$results/$name.tsv")
+        [ "$rounds" != - ] || rounds=5 measured=60
+        long=$(( BENCH_SECONDS + (took > measured ? took - measured : 0) ))
+        sum=$(( sum + (took * BENCH_ROUNDS / rounds > long ? took * BENCH_ROUNDS / rounds : long) ))
     done
     echo "benchmarks: $#, of $BENCH_SECONDS s and $BENCH_ROUNDS rounds each;" \
         "with all that has to be set up about $(( (sum + 59) / 60 )) minutes" >&2
