@@ -7,7 +7,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(87);
+SELECT plan(89);
 
 -- all members, as pg_describe_object names them
 CREATE TEMP VIEW member AS
@@ -85,6 +85,16 @@ SELECT bag_eq(
               ('function consistency.node_facts()'),
               ('function consistency."check"()'),
               ('view consistency.nodes'),
+              ('function consistency.verify_nodes(regclass,double precision,text[],integer,bigint,boolean,bigint)'),
+              ('function consistency.block_digests(oid,oid,bigint,bigint,integer)'),
+              ('function consistency.block_rows(oid,oid,bigint)'),
+              ('table consistency.verification_runs'),
+              ('table consistency.verification_progress'),
+              ('table consistency.verification_findings'),
+              ('sequence consistency.verification_runs_verification_seq'),
+              ('sequence consistency.verification_findings_id_seq'),
+              ('view consistency.verifications'),
+              ('view consistency.differences'),
               ('table consistency.replica_ids'),
               ('function consistency.replica_id()'),
               ('function consistency.draw_replica_id()'),
@@ -128,6 +138,14 @@ SELECT has_view('consistency', 'policies', 'consistency.policies is there');
 SELECT columns_are('consistency', 'policies',
     ARRAY['relation', 'kind', 'level', 'max_staleness', 'max_lag', 'on_timeout'],
     'columns of consistency.policies');
+SELECT columns_are('consistency', 'verifications',
+    ARRAY['verification', 'node', 'relation', 'state', 'equal', 'differences', 'rows', 'blocks', 'skipped',
+          'sample', 'failure', 'begun', 'updated'],
+    'columns of consistency.verifications');
+SELECT columns_are('consistency', 'differences',
+    ARRAY['verification', 'node', 'relation', 'place', 'key', 'difference', 'columns', 'detail', 'timeline',
+          'position', 'found'],
+    'columns of consistency.differences');
 SELECT has_view('consistency', 'presets', 'consistency.presets is there');
 SELECT columns_are('consistency', 'presets',
     ARRAY['preset', 'used_for', 'kind', 'level', 'max_staleness', 'on_timeout', 'merging', 'beside', 'reason'],
