@@ -176,11 +176,24 @@ foreach my $case (
 
 	# one snapshot for all of the transaction, asked for ahead of it
 	$cluster->wait_replayed;
+	$session->do('SET consistency.write_forwarding = off');
 	$session->do('BEGIN ISOLATION LEVEL REPEATABLE READ');
 	is(outcome($session), $value, 'REPEATABLE READ');
 	write_next();
 	is(outcome($session), $value - 1, '... keeps its snapshot');
 	$session->do('COMMIT');
+
+	# with a bound, that is looked at when the snapshot is taken
+	$session = quorum('far', 2, 'SET consistency.write_forwarding = off', "SET consistency = 'bounded'",
+		"SET consistency.max_staleness = '1h'", "SET consistency.wait_timeout = '300ms'");
+	$cluster->wait_replayed;
+	$session->do('BEGIN ISOLATION LEVEL REPEATABLE READ');
+	$cluster->pause('far');
+	write_next();
+	is(outcome($session), $value - 1, 'REPEATABLE READ: what was acknowledged before its BEGIN');
+	$session->do('COMMIT');
+	is(outcome($session), 'YC001', '... and by the next statement, more');
+	$cluster->resume('far');
 }
 
 # whoever may go elsewhere
@@ -206,6 +219,17 @@ foreach my $case (
 	like(join("\n", map { $_->[0] } @{ $session->query("EXPLAIN $read")->{rows} }),
 		qr/Requirement: read quorum 2/, '... and what is asked for, if it does not run');
 	$cluster->resume('far');
+	$cluster->wait_replayed;
+
+	# the level alone would be content with any replica
+	$session->do("SET consistency.read_quorum = 'all'");
+	$session->do("SET consistency.on_timeout = 'primary'");
+	$cluster->pause($_) for qw(near far);
+	$value++;
+	$session->do('SET synchronous_commit = local');
+	$session->do("UPDATE t SET v = $value WHERE i = 1");
+	is(outcome($session), $value, 'no replica has it yet: not from one without it');
+	$cluster->resume($_) for qw(near far);
 	$cluster->wait_replayed;
 }
 
@@ -273,6 +297,7 @@ foreach my $case (
 	$routed->do("SET consistency.on_timeout = 'stale'");
 	is($routed->query($read)->{notices}[0]{code}, '01YC1', '... and stale');
 	is(last_read($routed)->{place}, 'stale', '... as last_read() tells');
+	$routed->do("SET consistency.on_timeout = 'error'");
 	is($routed->query("UPDATE t SET v = v WHERE i = 1")->{tag}, 'UPDATE 1', 'what writes asks nobody');
 	thaw();
 }

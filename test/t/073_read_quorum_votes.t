@@ -107,10 +107,15 @@ begin();
 	freeze('far');
 	is(outcome($session), 0, 'two of three nodes');
 
-	# Known to a session as soon as it is replayed, whatever the monitor knows.
+	# Known to a session as soon as it is replayed, whatever the monitor knows,
+	# which has nobody now who reads it for it.
+	my $dba = $cluster->connect('near', user => $cluster->superuser);
+	my ($postmaster) = processes($cluster->node('near'));
+	kill 'STOP', $postmaster;
+	push @frozen, $postmaster;
 	$cluster->sql('primary', "CREATE SERVER more FOREIGN DATA WRAPPER consistency OPTIONS (host '/nowhere', port '1')");
 	$cluster->sql('primary', "CREATE SERVER most FOREIGN DATA WRAPPER consistency OPTIONS (host '/nowhere', port '2')");
-	$cluster->wait_replayed('near');
+	wait_until(sub { $dba->value("SELECT count(*) FROM pg_foreign_server WHERE srvname = 'most'") }, 'it is replayed');
 	is(soon($session), 'YC001', 'two more are declared: two of five are no quorum');
 	thaw();
 	is(outcome($session), 0, '... three are');
@@ -175,5 +180,14 @@ wait_until(sub { ($cluster->node_row('far', 'far')->{role} // '') eq 'primary' }
 is(outcome(quorum('far', 'one')), $value - 1, 'the wrong one is promoted; one: an acknowledged write is lost');
 is(soon(quorum('far', 2)), 'YC001', '... a quorum of two: no answer without it');
 is(soon(quorum('near', 2)), 'YC001', '... from neither');
+
+# Those who have it are the majority; what was promoted can't be part of it.
+$cluster->primary->start;
+foreach my $name (qw(primary near))
+{
+	wait_until(sub { ($cluster->node_row('far', $name)->{state} // '') eq 'up' }, "far sees $name");
+}
+is(outcome(quorum('near', 2)), $value, 'the old primary is back: it and its replica have the write');
+is(soon(quorum('far', 2)), 'YC001', '... and the promoted one is alone');
 
 done_testing();
