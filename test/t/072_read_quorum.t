@@ -221,6 +221,18 @@ foreach my $case (
 	$cluster->resume('far');
 	$cluster->wait_replayed;
 
+	# a transaction that is at the primary, and a level that is served there only
+	my $near = quorum('near', 'all');
+	$near->do('BEGIN');
+	$near->do("UPDATE t SET v = v WHERE i = 1");
+	is(outcome($near), $value, 'in a transaction that has written');
+	is(last_read($near)->{place}, 'forwarded', '... at the primary');
+	$near->do('COMMIT');
+	$near->do("SET consistency = 'linearizable'");
+	is(outcome($near), $value, 'linearizable');
+	is(last_read($near)->{place}, 'forwarded', '... at the primary');
+	is($near->error("/*consistency='linearizable',read_quorum='4'*/ $read")->{code}, '22023', '... which asks as well');
+
 	# the level alone would be content with any replica
 	$session->do("SET consistency.read_quorum = 'all'");
 	$session->do("SET consistency.on_timeout = 'primary'");
