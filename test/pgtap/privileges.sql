@@ -31,7 +31,8 @@ SELECT bag_eq(
     $$ VALUES ('token'), ('last_read'), ('wait_for'), ('node_status'),
               ('set_policy'), ('drop_policy'), ('policy_fields'),
               ('transaction_status'), ('transaction_ticket'),
-              ('replica_id'), ('clock_next'), ('clock_time'), ('wait_bounds') $$,
+              ('replica_id'), ('clock_next'), ('clock_time'), ('wait_bounds'),
+              ('wait_quantile') $$,
     'functions of PUBLIC');
 SELECT is_empty(
     $$ SELECT c.oid::regclass FROM pg_class c
