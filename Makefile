@@ -218,6 +218,21 @@ consistency--$(version).sql: $(SQL_PARTS) consistency.control Makefile
 	  for part in $(SQL_PARTS); do printf '\n' && cat "$$part" || exit 1; done; } >$@.tmp
 	mv $@.tmp $@
 
+# What Prometheus and Grafana read is installed, too.
+monitoring = $(sort $(wildcard $(srcdir)/monitoring/*))
+monitoringdir = $(datadir)/consistency
+
+.PHONY: install-monitoring uninstall-monitoring
+install: install-monitoring
+install-monitoring:
+	$(MKDIR_P) '$(DESTDIR)$(monitoringdir)'
+	$(INSTALL_DATA) $(monitoring) '$(DESTDIR)$(monitoringdir)/'
+
+uninstall: uninstall-monitoring
+uninstall-monitoring:
+	rm -f $(addprefix '$(DESTDIR)$(monitoringdir)'/, $(notdir $(monitoring)))
+	-rmdir '$(DESTDIR)$(monitoringdir)' 2>/dev/null
+
 else
 
 # No rule of PGXS's can be had.  What installs packages by itself is below.
