@@ -60,6 +60,7 @@ OBJS = \
 	src/node/node_monitor.o \
 	src/node/node_choice.o \
 	src/exec/nesting.o \
+	src/exec/statement_id.o \
 	src/exec/utility_hook.o \
 	src/exec/planner_hook.o \
 	src/exec/about_server.o \
