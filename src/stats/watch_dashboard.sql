@@ -7,15 +7,16 @@ CREATE FUNCTION consistency.dashboard() RETURNS SETOF text
 BEGIN ATOMIC
     WITH node AS MATERIALIZED (
         SELECT row_number() OVER (ORDER BY role = 'primary' DESC, state <> 'up' DESC, lag DESC NULLS LAST, name) AS place,
-               format('  %s %s %s %s %s  %s  %s  %s %s',
-                      rpad(regexp_replace(name, '[[:cntrl:]]', '?', 'g'), 20), rpad(state, 7),
-                      rpad(role, 7) || CASE WHEN this THEN ' *' ELSE '  ' END,
-                      lpad(coalesce(round(extract(epoch FROM lag), 3)::text, '?'), 11),
+               format('  %-20s %-7s %-9s %11s %s  %8s  %6s  %8s %6s',
+                      regexp_replace(left(name, 20), '[[:cntrl:]]', '?', 'g'), state,
+                      role || CASE WHEN this THEN ' *' ELSE '' END,
+                      coalesce(round(extract(epoch FROM lag), 3)::text, '?'),
                       -- full at the threshold of alerts()
                       rpad(repeat('#', least(coalesce(ceil(extract(epoch FROM lag)), 0), 10)::int), 10, '.'),
-                      lpad(coalesce(pg_size_pretty(lag_bytes), '?'), 8),
-                      lpad(coalesce(round(extract(epoch FROM heartbeat_age), 1)::text, '?'), 6),
-                      lpad(coalesce(requests::text, '0'), 8), lpad(coalesce(errors::text, '0'), 6)) AS line
+                      coalesce(replace(pg_size_pretty(lag_bytes), 'bytes', 'B'), '?'),
+                      coalesce(round(extract(epoch FROM heartbeat_age), 1)::text, '?'),
+                      CASE WHEN requests < 10000000 THEN requests::text ELSE requests / 1000000 || ' M' END,
+                      CASE WHEN errors < 100000 THEN errors::text ELSE errors / 1000 || ' k' END) AS line
           FROM consistency.stat_nodes
     ), read AS MATERIALIZED (
         SELECT level, place, reads, waits, total_time, timeouts, retries, fallbacks, wait_histogram
@@ -36,12 +37,10 @@ BEGIN ATOMIC
          GROUP BY level, place, buckets
     ), kind_line AS MATERIALIZED (
         SELECT row_number() OVER (ORDER BY reads DESC, level, place) AS place,
-               format('  %s %s %s %s %% %s %s %s %s %s %s',
-                      rpad(level, 12), rpad(kind.place, 9), lpad(reads::text, 11),
-                      lpad(round(100 * share, 1)::text, 5), rpad(repeat('#', ceil(10 * share)::int), 10, '.'),
-                      lpad(round(mean::numeric, 2)::text, 8),
-                      lpad(round(waited[1]::numeric, 1)::text, 8), lpad(round(waited[2]::numeric, 1)::text, 8),
-                      lpad(round(waited[3]::numeric, 1)::text, 8), lpad(timeouts::text, 8)) AS line
+               format('  %-12s %-9s %11s %5s %% %s %8s %8s %8s %8s %8s', level, kind.place, reads,
+                      round(100 * share, 1), rpad(repeat('#', ceil(10 * share)::int), 10, '.'),
+                      round(mean::numeric, 2), round(waited[1]::numeric, 1), round(waited[2]::numeric, 1),
+                      round(waited[3]::numeric, 1), timeouts) AS line
           FROM kind
     ), fallback AS (
         SELECT string_agg(each.key || ' ' || each.total, ', ' ORDER BY each.total DESC, each.key) AS reasons
@@ -50,12 +49,12 @@ BEGIN ATOMIC
                  GROUP BY key) AS each
     ), violation AS MATERIALIZED (
         SELECT row_number() OVER (ORDER BY last DESC) AS place,
-               format('  %s %s   last %s s ago', rpad(kind, 14), lpad(count::text, 11),
+               format('  %-14s %11s   last %s s ago', kind, count,
                       round(extract(epoch FROM clock_timestamp() - last))) AS line
           FROM consistency.stat_violations WHERE count > 0
     ), alert AS MATERIALIZED (
         SELECT row_number() OVER () AS place,
-               regexp_replace(format('  %s %s %s: %s', rpad(severity, 7), rpad(alert, 17), subject, message),
+               regexp_replace(format('  %-7s %-17s %s: %s', severity, alert, subject, message),
                               '[[:cntrl:]]+', ' ', 'g') AS line
           FROM consistency.alerts()
     ), shown (section, place, line) AS (
