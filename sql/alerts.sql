@@ -22,6 +22,20 @@ SELECT line FROM dashboard ORDER BY n;
 SET consistency = 'linearizable';
 SET consistency.require_leader_fence = on;
 SELECT count(*) FROM alerts_test;
+-- to look at it is no read, whatever it is put together with
+SELECT alert, subject = current_database() || ', linearizable' AS here FROM consistency.alerts(min_reads => 1);
+SELECT kind, last > now() - interval '1 hour' AS lately, to_char(last, 'YYYY') = to_char(clock_timestamp(), 'YYYY') AS now
+  FROM consistency.stat_violations WHERE last IS NOT NULL;
+WITH read AS MATERIALIZED (SELECT place, reads FROM consistency.stat_reads)
+SELECT place, reads, reads = (SELECT max(reads) FROM read) AS most, extract(epoch FROM now()) > 0 AS after
+  FROM read WHERE place IN (SELECT place FROM read);
+-- but not with data, nor is the time by itself
+SELECT now() IS NULL;
+WITH read AS MATERIALIZED (SELECT x FROM alerts_test) SELECT count(*) FROM consistency.stat_reads, read;
+SELECT (SELECT count(*) FROM alerts_test) FROM consistency.stat_reads;
+SELECT count(*) FROM consistency.stat_reads WHERE reads IN (SELECT x FROM alerts_test);
+SELECT * FROM consistency.stat_reset();
+SELECT count(*) FROM alerts_test;
 SET consistency.require_leader_fence = off;
 SELECT count(*) FROM alerts_test;
 SELECT count(*) FROM alerts_test;
