@@ -67,6 +67,8 @@ static void consistency_ExecutorEnd(QueryDesc *queryDesc);
 static bool serves_clients(void);
 static void enforce_statement(QueryDesc *queryDesc);
 static void enforce_nested(QueryDesc *queryDesc, int eflags);
+static List *relations_read(const PlannedStmt *plan);
+static bool asks_for_no_rows(const PlannedStmt *plan);
 static Requirement note_promise(void);
 static MeetFailure meet_for_statement(QueryDesc *queryDesc, Requirement *requirement,
 									  TimestampTz deadline, bool may_give_up);
@@ -221,7 +223,31 @@ declare(const QueryDesc *queryDesc, Declaration *declaration)
 
 	nesting_locate(queryDesc->sourceText, false, &location, &length);
 	declaration_of_statement(declaration, nesting_depth > 0 ? NULL : queryDesc->sourceText,
-							 location, length, plan->relationOids);
+							 location, length, relations_read(plan));
+}
+
+/*
+ * The relations that a plan reads; views among them, as their owners have a say.
+ * PostgreSQL's list has those as well that are only named, as a regclass.
+ */
+static List *
+relations_read(const PlannedStmt *plan)
+{
+	List	   *relations = NIL;
+	int			n = 0;
+	ListCell   *cell;
+
+	foreach(cell, plan->rtable)
+		n += OidIsValid(lfirst_node(RangeTblEntry, cell)->relid);
+	if (n == list_length(plan->relationOids))
+		return plan->relationOids;
+
+	foreach(cell, plan->rtable)
+	{
+		if (OidIsValid(lfirst_node(RangeTblEntry, cell)->relid))
+			relations = lappend_oid(relations, lfirst_node(RangeTblEntry, cell)->relid);
+	}
+	return relations;
 }
 
 /*
@@ -243,7 +269,7 @@ enforce_statement(QueryDesc *queryDesc)
 	if (!about_this_server)
 		declaration_require_bound(&current);
 	read_stats_begin(queryDesc, !about_this_server && queryDesc->operation == CMD_SELECT ?
-					 &current : NULL);
+					 &current : NULL, asks_for_no_rows(queryDesc->plannedstmt));
 	active_snapshot_is_older = false;
 
 	if (routed_plan_is_routed(queryDesc->plannedstmt) ||
@@ -284,6 +310,17 @@ enforce_statement(QueryDesc *queryDesc)
 	if (last_read->reason[0] == '\0')
 		last_read->reason = RecoveryInProgress() ? "read at the replica that the client is connected to" :
 			"plan can't leave the primary or isn't worth it";
+}
+
+/* Is it LIMIT 0, which tells the columns of a result? */
+static bool
+asks_for_no_rows(const PlannedStmt *plan)
+{
+	const Node *count = IsA(plan->planTree, Limit) ?
+	((const Limit *) plan->planTree)->limitCount : NULL;
+
+	return count && IsA(count, Const) && !((const Const *) count)->constisnull &&
+		DatumGetInt64(((const Const *) count)->constvalue) == 0;
 }
 
 /* Tell consistency.last_read() what the statement is promised; what that demands. */

@@ -173,7 +173,7 @@ static bool
 needs_primary(Form_pg_proc form)
 {
 	static const char *const names[] = {
-		"drop_policy", "set_policy", "transaction_status", "transaction_ticket",
+		"apply_preset", "drop_policy", "set_policy", "transaction_status", "transaction_ticket",
 	};
 
 	for (int i = 0; i < lengthof(names); i++)

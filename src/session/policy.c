@@ -64,7 +64,6 @@ static PolicyKind kind_argument(FunctionCallInfo fcinfo);
 static int	max_staleness_argument(FunctionCallInfo fcinfo);
 static int	max_lag_argument(FunctionCallInfo fcinfo);
 static OnTimeout on_timeout_argument(FunctionCallInfo fcinfo);
-static Datum ms_interval_datum(int ms);
 
 PG_FUNCTION_INFO_V1(consistency_set_policy);
 PG_FUNCTION_INFO_V1(consistency_drop_policy);
@@ -217,6 +216,17 @@ own_label(Oid relid)
 	return GetSecurityLabel(&address, POLICY_PROVIDER);
 }
 
+/*
+ * policy_set
+ *		Set the relation's own policy, in place of the one that it has.  Only
+ *		the owner may; the provider checks what it says as a whole.
+ */
+void
+policy_set(Oid relid, const Policy *policy)
+{
+	set_label(relid, format_label(policy));
+}
+
 /* Set the relation's label, or drop it (NULL), as SECURITY LABEL does. */
 static void
 set_label(Oid relid, char *label)
@@ -364,8 +374,7 @@ consistency_set_policy(PG_FUNCTION_ARGS)
 	policy.max_lag = max_lag_argument(fcinfo);
 	policy.on_timeout = on_timeout_argument(fcinfo);
 
-	/* the provider checks what the policy says as a whole */
-	set_label(PG_GETARG_OID(ARG_RELATION), format_label(&policy));
+	policy_set(PG_GETARG_OID(ARG_RELATION), &policy);
 	PG_RETURN_VOID();
 }
 
@@ -416,7 +425,7 @@ consistency_policy_fields(PG_FUNCTION_ARGS)
 		nulls[0] = nulls[1] = false;
 		if (policy.max_staleness_ms >= 0)
 		{
-			values[2] = ms_interval_datum(policy.max_staleness_ms);
+			values[2] = policy_interval_datum(policy.max_staleness_ms);
 			nulls[2] = false;
 		}
 		if (policy.max_lag >= 0)
@@ -475,20 +484,29 @@ kind_argument(FunctionCallInfo fcinfo)
 	return kind;
 }
 
-/* Milliseconds, rounded down, so that the promise is kept; -1 if not said. */
+/* Milliseconds; -1 if not said. */
 static int
 max_staleness_argument(FunctionCallInfo fcinfo)
 {
-	const Interval *interval;
-	int64		ms;
-
 	if (PG_ARGISNULL(ARG_MAX_STALENESS))
 		return -1;
-	interval = PG_GETARG_INTERVAL_P(ARG_MAX_STALENESS);
+	return policy_interval_ms(PG_GETARG_INTERVAL_P(ARG_MAX_STALENESS), "max_staleness");
+}
+
+/*
+ * policy_interval_ms
+ *		Milliseconds of a bound in time, rounded down, so that the promise is
+ *		kept.  An error, that names the argument, for what can't be a bound.
+ */
+int
+policy_interval_ms(const Interval *interval, const char *argument)
+{
+	int64		ms;
+
 	if (interval->month != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("max_staleness must not contain months or years"),
+				 errmsg("%s must not contain months or years", argument),
 				 errhint("Say it in days, or in smaller units.")));
 
 	ms = interval->day * (SECS_PER_DAY * INT64CONST(1000)) + interval->time / 1000;
@@ -497,7 +515,7 @@ max_staleness_argument(FunctionCallInfo fcinfo)
 	if (ms < 0 || ms > INT_MAX)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("max_staleness is out of range"),
+				 errmsg("%s is out of range", argument),
 				 errhint("It is from 0 to %d milliseconds (24 days).", INT_MAX)));
 	return (int) ms;
 }
@@ -537,8 +555,9 @@ on_timeout_argument(FunctionCallInfo fcinfo)
 	return on_timeout;
 }
 
-static Datum
-ms_interval_datum(int ms)
+/* The same as an interval. */
+Datum
+policy_interval_datum(int ms)
 {
 	Interval   *interval = palloc0(sizeof(Interval));
 

@@ -23,6 +23,7 @@
 #define CONSISTENCY_POLICY_H
 
 #include "access/transam.h"
+#include "datatype/timestamp.h"
 
 #include "core/guc.h"
 #include "session/level.h"
@@ -47,6 +48,10 @@ extern void policy_init(void);
 
 /* of the catalog, for policy_cache.c: the relation's own policy */
 extern bool policy_read(Oid relid, Policy *policy);
+
+extern void policy_set(Oid relid, const Policy *policy);
+extern int	policy_interval_ms(const Interval *interval, const char *argument);
+extern Datum policy_interval_datum(int ms);
 
 /* do not use outside: the look-up behind policy_of_relation() */
 extern int	policy_cache_lookup(Oid relid, const Policy **policies);

@@ -72,6 +72,7 @@ typedef struct OpenRead
 	uint64		statement;		/* whose record tells what becomes of it */
 	ReadPlace	place;			/* as far as that is known */
 	bool		counted;
+	bool		shape;			/* it asks for no rows */
 	TimestampTz message;		/* when its message began */
 	Declaration declaration;
 } OpenRead;
@@ -83,10 +84,13 @@ int			guc_log_min_wait = -1;
 static ReadStats *stats = NULL;
 
 static OpenRead open_reads[MAX_OPEN];
+static OpenRead shape_asked;	/* the last that asked for no rows; not
+								 * counted: none */
 static TimestampTz last_end = 0;	/* of the last run that was counted */
 static uint64 last_counted = 0; /* statement whose record has been used */
 
 static OpenRead *find_open(const void *query);
+static void go_on(OpenRead *read);
 static void count(const Declaration *declaration, ReadPlace place, uint64 rows, int64 time_us);
 static void count_first(const Declaration *declaration, ReadPlace place, const LastRead *record);
 static void log_wait(const LastRead *record, ReadPlace place);
@@ -126,7 +130,7 @@ read_stats_init(void)
  *		that is counted.
  */
 void
-read_stats_begin(const void *query, const Declaration *declaration)
+read_stats_begin(const void *query, const Declaration *declaration, bool shape)
 {
 	static int	next = 0;
 	OpenRead   *read = find_open(query);
@@ -147,8 +151,11 @@ read_stats_begin(const void *query, const Declaration *declaration)
 	read->statement = last_read_current()->number;
 	read->place = READ_LOCAL;
 	read->counted = false;
+	read->shape = shape;
 	read->message = GetCurrentStatementStartTimestamp();
 	read->declaration = *declaration;
+	if (shape_asked.counted && !shape)
+		go_on(read);
 }
 
 /*
@@ -194,8 +201,11 @@ read_stats_end(const void *query)
 {
 	OpenRead   *read = find_open(query);
 
-	if (read)
-		read->query = NULL;
+	if (read == NULL)
+		return;
+	if (read->shape)
+		shape_asked = *read;
+	read->query = NULL;
 }
 
 /* A statement that reads without a query has met its promise, and runs. */
@@ -281,6 +291,19 @@ find_open(const void *query)
 			return &open_reads[i];
 	}
 	return NULL;
+}
+
+/* Its columns were asked for just before: it was counted with these. */
+static void
+go_on(OpenRead *read)
+{
+	if (shape_asked.message == read->message)
+	{
+		read->counted = true;
+		read->place = shape_asked.place;
+		read->statement = shape_asked.statement;
+	}
+	shape_asked.counted = false;
 }
 
 /* Rows have come, and it took that long. */

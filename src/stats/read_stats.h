@@ -41,8 +41,13 @@ extern int	guc_log_min_wait;	/* consistency.log_min_wait, ms; -1: never */
 
 extern void read_stats_init(void);
 
-/* "query" is the execution, by the address of its QueryDesc */
-extern void read_stats_begin(const void *query, const Declaration *declaration);
+/*
+ * "shape": it asks for no rows (LIMIT 0), as a router does ahead of the read itself
+ * to learn its columns.  What follows in the same message is the same read.
+ *
+ * "query" is the execution, by the address of its QueryDesc.
+ */
+extern void read_stats_begin(const void *query, const Declaration *declaration, bool shape);
 extern void read_stats_run(const void *query, uint64 rows);
 extern void read_stats_end(const void *query);
 extern void read_stats_utility(const Declaration *declaration);

@@ -7,7 +7,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(78);
+SELECT plan(90);
 
 -- all members, as pg_describe_object names them
 CREATE TEMP VIEW member AS
@@ -61,6 +61,13 @@ SELECT bag_eq(
               ('function consistency.drop_policy(regclass)'),
               ('function consistency.policy_fields(text)'),
               ('view consistency.policies'),
+              ('function consistency.recommend(boolean,text,double precision,double precision,boolean,boolean,boolean,text,interval,regclass,regrole)'),
+              ('function consistency.presets()'),
+              ('view consistency.presets'),
+              ('function consistency.apply_preset(regclass,text)'),
+              ('function consistency.table_facts()'),
+              ('function consistency.level_facts()'),
+              ('function consistency.advise()'),
               ('function consistency.read_tables()'),
               ('function consistency.stat_nodes()'),
               ('function consistency.stat_reads()'),
@@ -81,6 +88,16 @@ SELECT bag_eq(
               ('function consistency.node_facts()'),
               ('function consistency."check"()'),
               ('view consistency.nodes'),
+              ('function consistency.verify_nodes(regclass,double precision,text[],integer,bigint,boolean,bigint)'),
+              ('function consistency.block_digests(oid,oid,bigint,bigint,integer)'),
+              ('function consistency.block_rows(oid,oid,bigint)'),
+              ('table consistency.verification_runs'),
+              ('table consistency.verification_progress'),
+              ('table consistency.verification_findings'),
+              ('sequence consistency.verification_runs_verification_seq'),
+              ('sequence consistency.verification_findings_id_seq'),
+              ('view consistency.verifications'),
+              ('view consistency.differences'),
               ('table consistency.replica_ids'),
               ('function consistency.replica_id()'),
               ('function consistency.draw_replica_id()'),
@@ -124,6 +141,18 @@ SELECT has_view('consistency', 'policies', 'consistency.policies is there');
 SELECT columns_are('consistency', 'policies',
     ARRAY['relation', 'kind', 'level', 'max_staleness', 'max_lag', 'on_timeout'],
     'columns of consistency.policies');
+SELECT columns_are('consistency', 'verifications',
+    ARRAY['verification', 'node', 'relation', 'state', 'equal', 'differences', 'rows', 'blocks', 'skipped',
+          'sample', 'failure', 'begun', 'updated'],
+    'columns of consistency.verifications');
+SELECT columns_are('consistency', 'differences',
+    ARRAY['verification', 'node', 'relation', 'place', 'key', 'difference', 'columns', 'detail', 'timeline',
+          'position', 'found'],
+    'columns of consistency.differences');
+SELECT has_view('consistency', 'presets', 'consistency.presets is there');
+SELECT columns_are('consistency', 'presets',
+    ARRAY['preset', 'used_for', 'kind', 'level', 'max_staleness', 'on_timeout', 'merging', 'beside', 'reason'],
+    'columns of consistency.presets');
 SELECT has_view('consistency', 'stat_violations', 'consistency.stat_violations is there');
 SELECT columns_are('consistency', 'stat_violations', ARRAY['kind', 'count', 'last'],
     'columns of consistency.stat_violations');
@@ -211,17 +240,37 @@ SELECT is(proargnames, ARRAY['severity', 'node', 'subject', 'problem', 'mend'], 
 SELECT isnt_definer('consistency', 'check', ARRAY[]::text[]);
 SELECT isnt_definer('consistency', 'node_facts', ARRAY[]::text[]);
 
+SELECT is(proargnames[1:11],
+          ARRAY['critical', 'stale_read', 'reads_per_second', 'primary_serves', 'distant', 'own_writes',
+                'backwards', 'collaboration', 'max_age', 'relation', 'role'],
+          'recommend: names of its arguments')
+  FROM pg_proc WHERE oid = 'consistency.recommend'::regproc;
+SELECT is(pronargdefaults, pronargs, 'recommend: all of them can be left out')
+  FROM pg_proc WHERE oid = 'consistency.recommend'::regproc;
+SELECT is(proargnames[12:], ARRAY['level', 'max_staleness', 'reasons', 'statement', 'cost'],
+          'recommend: its columns')
+  FROM pg_proc WHERE oid = 'consistency.recommend'::regproc;
+SELECT is(proargnames, ARRAY['relation', 'preset'], 'apply_preset: names of its arguments')
+  FROM pg_proc WHERE oid = 'consistency.apply_preset'::regproc;
+SELECT is(proargnames,
+          ARRAY['relation', 'finding', 'level_now', 'level_advised', 'expected_cost', 'statement', 'reason'],
+          'advise: its columns')
+  FROM pg_proc WHERE oid = 'consistency.advise'::regproc;
+SELECT isnt_definer('consistency', 'advise', ARRAY[]::text[]);
+SELECT isnt_definer('consistency', 'table_facts', ARRAY[]::text[]);
+SELECT isnt_definer('consistency', 'level_facts', ARRAY[]::text[]);
+
 -- what holds of all of them
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN member m ON m.objid = p.oid
         WHERE m.classid = 'pg_proc'::regclass AND p.pronamespace = 'consistency'::regnamespace
-          AND p.proparallel = 's' AND p.proname NOT IN ('fdw_validator', 'clock_time', 'wait_bounds', 'wait_quantile') $$,
+          AND p.proparallel = 's' AND p.proname NOT IN ('fdw_validator', 'clock_time', 'presets', 'recommend', 'wait_bounds', 'wait_quantile') $$,
     'no function that depends on the session claims to be parallel safe');
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN member m ON m.objid = p.oid
         WHERE m.classid = 'pg_proc'::regclass AND p.pronamespace = 'consistency'::regnamespace
-          AND p.provolatile = 'i' AND p.proname NOT IN ('clock_time', 'wait_bounds', 'wait_quantile') $$,
-    'no function claims to be immutable');
+          AND p.provolatile = 'i' AND p.proname NOT IN ('clock_time', 'presets', 'wait_bounds', 'wait_quantile') $$,
+    'no function whose answer can change claims to be immutable');
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN member m ON m.objid = p.oid
         WHERE m.classid = 'pg_proc'::regclass AND p.prosecdef

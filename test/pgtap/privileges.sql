@@ -5,7 +5,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(58);
+SELECT plan(69);
 
 CREATE ROLE tap_nobody;
 CREATE ROLE tap_watcher IN ROLE pg_monitor;
@@ -31,17 +31,19 @@ SELECT bag_eq(
     $$ VALUES ('token'), ('last_read'), ('wait_for'), ('node_status'),
               ('set_policy'), ('drop_policy'), ('policy_fields'),
               ('transaction_status'), ('transaction_ticket'),
+              ('recommend'), ('presets'), ('apply_preset'), ('table_facts'), ('level_facts'), ('advise'),
               ('replica_id'), ('clock_next'), ('clock_time'), ('wait_bounds'),
               ('wait_quantile') $$,
     'functions of PUBLIC');
 SELECT is_empty(
     $$ SELECT c.oid::regclass FROM pg_class c
         WHERE c.relnamespace = 'consistency'::regnamespace AND c.relkind IN ('r', 'v', 'm', 'S', 'p')
-          AND c.relname <> 'policies'
+          AND c.relname NOT IN ('policies', 'presets')
           AND has_table_privilege('tap_nobody', c.oid,
                                   'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') $$,
-    'no relation of PUBLIC but the policies');
+    'no relation of PUBLIC but policies and presets');
 SELECT table_privs_are('consistency', 'policies', 'tap_nobody', ARRAY['SELECT']);
+SELECT table_privs_are('consistency', 'presets', 'tap_nobody', ARRAY['SELECT']);
 
 -- violations: for those who watch
 SELECT table_privs_are('consistency', 'stat_violations', 'tap_nobody', ARRAY[]::text[]);
@@ -54,6 +56,14 @@ SELECT table_privs_are('consistency', 'nodes', 'pg_monitor', ARRAY['SELECT']);
 SELECT table_privs_are('consistency', 'nodes', 'tap_watcher', ARRAY['SELECT']);
 SELECT function_privs_are('consistency', 'check', ARRAY[]::text[], 'tap_watcher', ARRAY['EXECUTE']);
 SELECT function_privs_are('consistency', 'node_facts', ARRAY[]::text[], 'tap_watcher', ARRAY['EXECUTE']);
+SELECT function_privs_are('consistency', 'verify_nodes',
+    ARRAY['regclass', 'double precision', 'text[]', 'integer', 'bigint', 'boolean', 'bigint'], 'tap_watcher', ARRAY['EXECUTE']);
+SELECT function_privs_are('consistency', 'block_digests', ARRAY['oid', 'oid', 'bigint', 'bigint', 'integer'],
+    'tap_watcher', ARRAY['EXECUTE']);
+SELECT function_privs_are('consistency', 'block_rows', ARRAY['oid', 'oid', 'bigint'], 'tap_watcher', ARRAY['EXECUTE']);
+SELECT table_privs_are('consistency', 'verifications', 'tap_watcher', ARRAY['SELECT']);
+SELECT table_privs_are('consistency', 'differences', 'tap_watcher', ARRAY['SELECT']);
+SELECT table_privs_are('consistency', 'verification_findings', 'tap_watcher', ARRAY[]::text[]);
 SELECT is_empty(
     $$ SELECT c.oid::regclass FROM pg_class c
         WHERE c.relnamespace = 'consistency'::regnamespace
@@ -100,6 +110,9 @@ SELECT throws_ok($$SET consistency.monitor_role = 'tap_nobody'$$, '55P02', NULL,
 SELECT lives_ok('SELECT * FROM consistency.policies', 'anyone: policies');
 SELECT lives_ok('CREATE TABLE public.tap_mine (i int)', 'anyone: a table');
 SELECT lives_ok($$SELECT consistency.set_policy('public.tap_mine', 'causal')$$, 'the owner: a policy');
+SELECT lives_ok($$SELECT consistency.apply_preset('public.tap_mine', 'cart')$$, 'the owner: a preset');
+SELECT lives_ok('SELECT * FROM consistency.recommend()', 'anyone: recommend()');
+SELECT lives_ok('SELECT * FROM consistency.advise()', 'anyone: advise()');
 SELECT throws_ok('SELECT * FROM consistency.stat_violations', '42501', NULL, 'nobody: violations');
 SELECT throws_ok('SELECT consistency.stat_reset()', '42501', NULL, 'nobody: stat_reset()');
 SELECT lives_ok('SELECT consistency.replica_id()', 'anyone: an id is drawn, though the table is closed');
@@ -115,6 +128,8 @@ SELECT throws_ok($$SELECT consistency.set_policy('public.tap_mine', 'weak')$$, '
                  'nobody else: a policy');
 SELECT throws_ok($$SELECT consistency.drop_policy('public.tap_mine')$$, '42501', NULL,
                  'nobody else: not to drop it either');
+SELECT throws_ok($$SELECT consistency.apply_preset('public.tap_mine', 'feed')$$, '42501', NULL,
+                 'nobody else: a preset');
 RESET ROLE;
 SET ROLE tap_watcher;
 SELECT lives_ok('SELECT * FROM consistency.nodes', 'watcher: nodes');

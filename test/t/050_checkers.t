@@ -185,6 +185,49 @@ is(porcupine(sketch("a 1-4 w:x:1\nb 2-? w:x:2\nb 3-5 r:x:-\nc 4-9 c:x:1>2\nd 4!9
 1\t:info\t:write\t:timed-out
 LOG
 
+is(elle(sketch("a1 1-2 a:x:1\na2 3-4 r:x:[1]")) =~ s/.*:type (:\w+), (:process \d).*/$1 $2/gr, <<'TEXT', 'a new session is a new process to Elle');
+:invoke :process 0
+:ok :process 0
+:invoke :process 1
+:ok :process 1
+TEXT
+{
+	my $registers = sketch("s 1-2 * w:x:0 w:y:0:set\na 10-20 w:x:2:b r:y:0:set\nb 10-? w:x:1:a\nb 12-? w:x:3:c\nc 30-40 r:x:1:a\nc 50-60 r:x:3:c r:z:-\nd 5!6 w:y:1:f");
+	my @text = map { History::describe($_) =~ s/.*: (.*)\)/$1/r } lists($registers)->operations;
+	is_deeply(\@text,
+		[ 'append x 0 append y 0:set', 'append y 1:f', 'append x 2:b r y [0:set]', 'append x 1:a', 'append x 3:c', 'r x [0,1:a]', 'r x [0,1:a,2:b,3:c] r z null' ],
+		'registers with versions, as lists');
+	@text = map { History::describe($_) =~ s/.*: (.*)\)/$1/r } lists(sketch("a 1-? w:x:?:b w:y:1:b w:z:1:b\nb 1-? w:x:?:d\nc 5-6 r:y:1:b\nd 7-8 w:z:2:e\nd 9-10 r:z:2:e"))->operations;
+	is_deeply(\@text, [ 'append y 1:b append z 1:b', 'r y [1:b]', 'append z 2:e', 'r z [1:b,2:e]' ], '... but those that have no place in it');
+	my @two = map { $_->{ops}[0][2] } lists(sketch("a w:x:1:a\nb w:x:1:b\nc r:x:1:a\nd r:x:1:b"))->operations;
+	is_deeply([ @two[ 2, 3 ] ], [ ['1:a'], ['1:b'] ], '... of two values of one version neither has seen the other');
+	eval { lists(sketch("a w:x:one\nb r:x:one")) };
+	like($@, qr/"one" has no version/, '... but not without versions');
+	# what a list shows, a register with versions shows as well
+	my $same = 0;
+	foreach my $n ($seed .. $seed + 9)
+	{
+		my $history = simulate(seed => $n, kind => 'register', level => 'causal', unknown => 0.1, break => $n % 2 ? 'fork' : '');
+		$same++ if names(Check::judge($history, checkers => ['Prefix'])) eq names(Check::judge(lists($history), checkers => ['Prefix']));
+	}
+	is($same, 10, '... are judged alike');
+}
+{
+	my $log = "s 1-2 * w:x:0 w:y:7\na 3-4 w:x:1\nb 5-6 r:y:7\nc 7!8 w:x:3 w:y:3\n";
+	is(porcupine(sketch($log), 'x') =~ s/^INFO  jepsen.util - //gmr, <<"LOG", 'a set-up of several registers is a write of each');
+0\t:invoke\t:write\t0
+0\t:ok\t:write\t0
+1\t:invoke\t:write\t1
+1\t:ok\t:write\t1
+LOG
+	is(join(' ', registers(sketch($log))), 'x y', '... and has a log');
+	is(join(' ', registers(sketch("$log d r:x:1 r:y:7\nd a:l:1\nd r:z:-\ne c:v:->1"))), 'z', '... but not what is touched together, is a list, or compared with null');
+	eval { porcupine(sketch("$log d r:x:1 r:y:7"), 'x') };
+	like($@, qr/more than one register/, '... which is refused');
+	is(porcupine(sketch("a w:x:1:b\nb r:x:1:b\nb c:x:1:b>007"), 'x') =~ s/^.*\t:(?:invoke|ok)\t//gmr,
+		":write\t1\n:write\t1\n:read\tnil\n:read\t1\n:cas\t[1 2]\n:cas\t[1 2]\n", 'values that are no numbers are numbered');
+}
+
 # --- random histories -------------------------------------------------------
 
 # What each level of the model cluster must pass.
