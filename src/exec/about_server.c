@@ -38,6 +38,7 @@ static bool plan_reads_data(const Plan *plan, Calls *calls);
 static bool own_expressions_read_data(const Plan *plan, Calls *calls);
 static bool list_reads_data(const List *list, Calls *calls);
 static bool reads_data_walker(Node *node, void *calls);
+static bool tells_time(const Node *node);
 static bool function_reads_data(Oid function, void *calls);
 static bool is_incidental(Oid function);
 static bool own_function_reads_data(Oid function);
@@ -156,9 +157,19 @@ reads_data_walker(Node *node, void *calls)
 {
 	if (node == NULL)
 		return false;
+	if (tells_time(node))
+		((Calls *) calls)->incidental = true;
 	if (IsA(node, NextValueExpr) || check_functions_in_node(node, function_reads_data, calls))
 		return true;
 	return expression_tree_walker(node, reads_data_walker, calls);
+}
+
+/* CURRENT_TIMESTAMP and the like: now(), in another form */
+static bool
+tells_time(const Node *node)
+{
+	return IsA(node, SQLValueFunction) &&
+		((const SQLValueFunction *) node)->op <= SVFOP_LOCALTIMESTAMP_N;
 }
 
 static bool
