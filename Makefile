@@ -64,6 +64,7 @@ OBJS = \
 	src/node/node_monitor.o \
 	src/node/node_choice.o \
 	src/exec/nesting.o \
+	src/exec/statement_id.o \
 	src/exec/utility_hook.o \
 	src/exec/planner_hook.o \
 	src/exec/about_server.o \
@@ -243,6 +244,21 @@ consistency--$(version).sql: $(SQL_PARTS) consistency.control Makefile
 	{ printf '%s\n' '\echo Use "CREATE EXTENSION consistency" to load this file. \quit' && \
 	  for part in $(SQL_PARTS); do printf '\n' && cat "$$part" || exit 1; done; } >$@.tmp
 	mv $@.tmp $@
+
+# What Prometheus and Grafana read is installed, too.
+monitoring = $(sort $(wildcard $(srcdir)/monitoring/*))
+monitoringdir = $(datadir)/consistency
+
+.PHONY: install-monitoring uninstall-monitoring
+install: install-monitoring
+install-monitoring:
+	$(MKDIR_P) '$(DESTDIR)$(monitoringdir)'
+	$(INSTALL_DATA) $(monitoring) '$(DESTDIR)$(monitoringdir)/'
+
+uninstall: uninstall-monitoring
+uninstall-monitoring:
+	rm -f $(addprefix '$(DESTDIR)$(monitoringdir)'/, $(notdir $(monitoring)))
+	-rmdir '$(DESTDIR)$(monitoringdir)' 2>/dev/null
 
 else
 

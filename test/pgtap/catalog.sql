@@ -7,7 +7,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(89);
+SELECT plan(90);
 
 -- all members, as pg_describe_object names them
 CREATE TEMP VIEW member AS
@@ -75,6 +75,9 @@ SELECT bag_eq(
               ('function consistency.stat_violations()'),
               ('function consistency.violations()'),
               ('function consistency.wait_bounds()'),
+              ('function consistency.wait_quantile(bigint[],bigint,double precision)'),
+              ('function consistency.alerts(interval,bigint,interval,integer,interval,double precision,double precision,double precision,interval,bigint)'),
+              ('function consistency.dashboard()'),
               ('view consistency.stat_nodes'),
               ('view consistency.stat_reads'),
               ('view consistency.stat_tables'),
@@ -172,6 +175,12 @@ SELECT columns_are('consistency', 'stat_nodes',
           'last_error_at', 'state_changes', 'last_state_change_at'],
     'columns of consistency.stat_nodes');
 
+SELECT is(proargnames, ARRAY['max_lag', 'max_lag_bytes', 'max_heartbeat_age', 'min_replicas', 'violations_within',
+                             'max_refused', 'max_stale', 'max_fallback', 'max_wait_p99', 'min_reads',
+                             'severity', 'subject', 'alert', 'value', 'threshold', 'message', 'hint'],
+          'alerts: its thresholds and columns')
+  FROM pg_proc WHERE oid = 'consistency.alerts'::regproc;
+
 SELECT columns_are('consistency', 'clock',
     ARRAY['stamp', 'time', 'physical', 'ahead', 'mark', 'far_stamps', 'last_far_stamp'],
     'columns of consistency.clock');
@@ -255,12 +264,12 @@ SELECT isnt_definer('consistency', 'level_facts', ARRAY[]::text[]);
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN member m ON m.objid = p.oid
         WHERE m.classid = 'pg_proc'::regclass AND p.pronamespace = 'consistency'::regnamespace
-          AND p.proparallel = 's' AND p.proname NOT IN ('fdw_validator', 'clock_time', 'presets', 'recommend', 'wait_bounds') $$,
+          AND p.proparallel = 's' AND p.proname NOT IN ('fdw_validator', 'clock_time', 'presets', 'recommend', 'wait_bounds', 'wait_quantile') $$,
     'no function that depends on the session claims to be parallel safe');
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN member m ON m.objid = p.oid
         WHERE m.classid = 'pg_proc'::regclass AND p.pronamespace = 'consistency'::regnamespace
-          AND p.provolatile = 'i' AND p.proname NOT IN ('clock_time', 'presets', 'wait_bounds') $$,
+          AND p.provolatile = 'i' AND p.proname NOT IN ('clock_time', 'presets', 'wait_bounds', 'wait_quantile') $$,
     'no function whose answer can change claims to be immutable');
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN member m ON m.objid = p.oid

@@ -32,7 +32,8 @@ SELECT bag_eq(
               ('set_policy'), ('drop_policy'), ('policy_fields'),
               ('transaction_status'), ('transaction_ticket'),
               ('recommend'), ('presets'), ('apply_preset'), ('table_facts'), ('level_facts'), ('advise'),
-              ('replica_id'), ('clock_next'), ('clock_time'), ('wait_bounds') $$,
+              ('replica_id'), ('clock_next'), ('clock_time'), ('wait_bounds'),
+              ('wait_quantile') $$,
     'functions of PUBLIC');
 SELECT is_empty(
     $$ SELECT c.oid::regclass FROM pg_class c
