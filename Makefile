@@ -60,6 +60,8 @@ OBJS = \
 	src/node/node_watch.o \
 	src/node/node_monitor.o \
 	src/node/node_choice.o \
+	src/node/receiver.o \
+	src/node/applied.o \
 	src/exec/nesting.o \
 	src/exec/utility_hook.o \
 	src/exec/planner_hook.o \
@@ -94,6 +96,8 @@ OBJS = \
 	src/exec/route.o \
 	src/exec/routed_remote.o \
 	src/exec/node_connection.o \
+	src/exec/write_quorum.o \
+	src/exec/acknowledge.o \
 	src/exec/check.o \
 	src/exec/check_collect.o \
 	src/exec/check_node.o \

@@ -435,8 +435,8 @@ accept_answer(NodeLink *link, const PGresult *result)
 	if (strtou64(PQgetvalue(result, 0, 1), NULL, 10) != GetSystemIdentifier())
 		return "the node belongs to another cluster: its system identifier is not ours";
 
-	heartbeat.self =
-		strtoi64(PQgetvalue(result, 0, 0), NULL, 10) == (int64) node_table->instance;
+	heartbeat.instance = (uint64) strtoi64(PQgetvalue(result, 0, 0), NULL, 10);
+	heartbeat.self = heartbeat.instance == node_table->instance;
 	heartbeat.role = PQgetvalue(result, 0, 2)[0] == 't' ? NODE_REPLICA : NODE_PRIMARY;
 	heartbeat.position.tli = strtoul(PQgetvalue(result, 0, 3), NULL, 10);
 	heartbeat.position.lsn = ((uint64) hi) << 32 | lo;

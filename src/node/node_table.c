@@ -153,6 +153,7 @@ use_node(const char *host, const char *port)
 		strlcpy(node->host, host, sizeof(node->host));
 		strlcpy(node->port, port, sizeof(node->port));
 		node->self = false;
+		node->instance = 0;
 		node->health = NODE_UNKNOWN;
 		node->role = NODE_ROLE_UNKNOWN;
 		node->position = POSITION_NONE;
@@ -336,9 +337,10 @@ node_table_heartbeat(int slot, uint32 generation, const NodeHeartbeat *heartbeat
 	LWLockAcquire(&node_table->lock, LW_EXCLUSIVE);
 	if (node->used && node->generation == generation)
 	{
-		if (node->self != heartbeat->self)
+		if (node->self != heartbeat->self || node->instance != heartbeat->instance)
 		{
 			node->self = heartbeat->self;
+			node->instance = heartbeat->instance;
 			bump_generation();
 		}
 		if (node->health != NODE_UP || node->role != heartbeat->role)

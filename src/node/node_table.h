@@ -38,6 +38,7 @@ typedef struct SharedNode
 	char		host[NODE_HOST_SIZE];	/* with the port: the key */
 	char		port[NODE_PORT_SIZE];
 	bool		self;			/* answered with our own instance id */
+	uint64		instance;		/* the id in its last answer; 0: none came */
 	NodeHealth	health;
 	NodeRole	role;			/* in the last heartbeat */
 	Position	position;		/* replayed (replica): a lower bound; or
@@ -115,6 +116,7 @@ typedef struct NodeDeclaration
 typedef struct NodeHeartbeat
 {
 	bool		self;
+	uint64		instance;		/* that names the running server */
 	NodeRole	role;
 	Position	position;
 	int64		asked_us;		/* node_clock_us() when it was sent */

@@ -1,0 +1,26 @@
+/*-------------------------------------------------------------------------
+ *
+ * applied.h
+ *	  How many of the declared nodes have applied a position.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CONSISTENCY_APPLIED_H
+#define CONSISTENCY_APPLIED_H
+
+#include "access/xlogdefs.h"
+
+/* How far a position got */
+typedef struct Applied
+{
+	int			members;		/* nodes that this database declares */
+	int			nodes;			/* of these, that have applied it */
+	bool		unheard;		/* of some others nobody tells at once */
+} Applied;
+
+extern void applied_init(void);
+extern Applied applied_look(XLogRecPtr lsn);
+extern void applied_wait_begin(XLogRecPtr lsn);
+extern void applied_wait_end(void);
+
+#endif							/* CONSISTENCY_APPLIED_H */
