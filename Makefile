@@ -62,6 +62,7 @@ OBJS = \
 	src/node/node_choice.o \
 	src/node/receiver.o \
 	src/node/applied.o \
+	src/node/membership.o \
 	src/exec/nesting.o \
 	src/exec/utility_hook.o \
 	src/exec/planner_hook.o \

@@ -28,6 +28,7 @@
 #include "exec/utility_hook.h"
 #include "exec/write_quorum.h"
 #include "node/applied.h"
+#include "node/membership.h"
 #include "node/node_catalog.h"
 #include "node/node_counters.h"
 #include "node/node_monitor.h"
@@ -72,6 +73,7 @@ _PG_init(void)
 	node_monitor_init();
 	receiver_init();
 	applied_init();
+	membership_init();
 	routed_scan_init();
 	forward_scan_init();
 	forward_transaction_init();

@@ -176,13 +176,18 @@ confirm(void)
 		report(&commit, &applied, outcome);
 }
 
-/* Do enough nodes have it? */
+/* Do enough nodes have it?  Then it counts as acknowledged. */
 static bool
 is_confirmed(const Unacknowledged *commit, Applied *applied)
 {
-	*applied = applied_look(commit->lsn);
-	return applied->members > 0 &&
-		applied->nodes >= quorum_nodes(commit->quorum, applied->members);
+	do
+	{
+		*applied = applied_look(commit->lsn);
+		if (applied->members == 0 ||
+			applied->nodes < quorum_nodes(commit->quorum, applied->members))
+			return false;
+	} while (!applied_acknowledge(commit->lsn, applied->generation));
+	return true;
 }
 
 /*

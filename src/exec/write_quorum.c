@@ -21,7 +21,6 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "miscadmin.h"
-#include "nodes/pg_list.h"
 #include "replication/syncrep.h"
 #include "replication/walsender_private.h"
 #include "storage/latch.h"
@@ -35,6 +34,7 @@
 #include "exec/acknowledge.h"
 #include "exec/write_quorum.h"
 #include "node/applied.h"
+#include "node/membership.h"
 #include "node/node_catalog.h"
 #include "node/node_state.h"
 #include "requirement/fence.h"
@@ -45,14 +45,16 @@
 
 /* What the transaction that is being committed must get; QUORUM_UNSET: nothing */
 static int	demand = QUORUM_UNSET;
+static bool changes_members;	/* it changes which nodes are declared */
 static TimestampTz deadline;	/* DT_NOBEGIN: none */
 static bool waits_for_standbys; /* PostgreSQL will */
 static volatile sig_atomic_t wait_ended;	/* by our timer */
 
 static void track_transaction(XactEvent event, void *arg);
 static void begin(int quorum);
+static void begin_membership(void);
+static void begin_to_wait(int quorum);
 static void check_members(int quorum);
-static int	declared_nodes(void);
 static void begin_standby_wait(void);
 static void end_standby_wait(void);
 static StandbyWait standby_wait_outcome(void);
@@ -79,11 +81,18 @@ track_transaction(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
+			if (unlikely(membership_may_change()))
+				begin_membership();
 			if (unlikely(quorum_write_setting() != QUORUM_ONE) && demand == QUORUM_UNSET &&
 				TransactionIdIsValid(GetTopTransactionIdIfAny()))
 				begin(quorum_write_setting());
 			break;
+		case XACT_EVENT_PREPARE:
+			membership_forget();
+			break;
 		case XACT_EVENT_COMMIT:
+			if (unlikely(membership_may_change()))
+				membership_publish();
 			if (unlikely(demand != QUORUM_UNSET))
 				committed();
 			break;
@@ -91,6 +100,8 @@ track_transaction(XactEvent event, void *arg)
 			if (unlikely(demand != QUORUM_UNSET))
 				end_standby_wait();
 			demand = QUORUM_UNSET;
+			changes_members = false;
+			membership_forget();
 			acknowledge_nothing();
 			break;
 		default:
@@ -105,6 +116,44 @@ begin(int quorum)
 	if (MyBackendType != B_BACKEND || RecoveryInProgress() || !extension_is_created())
 		return;
 	check_members(quorum);
+	begin_to_wait(quorum);
+}
+
+/*
+ * begin_membership
+ *		The transaction changes which nodes are declared.
+ *
+ * A majority of the new ones need not contain any node of a majority of the old
+ * ones.  So where quorums are in use, all that was acknowledged before must be at
+ * all nodes that are left before the change is acknowledged.
+ */
+static void
+begin_membership(void)
+{
+	int			before = applied_look(InvalidXLogRecPtr).members;
+	int			after;
+
+	if (RecoveryInProgress() || !extension_is_created())
+	{
+		membership_forget();
+		return;
+	}
+	after = membership_prepare();
+	if (after <= 0 ||
+		(quorum_write_setting() == QUORUM_ONE && applied_acknowledged() == InvalidXLogRecPtr))
+		return;
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("the number of nodes that quorums are taken of changes from %d to %d", before, after),
+			 errdetail("This is acknowledged when all %d have applied what was acknowledged before.", after)));
+	changes_members = true;
+	begin_to_wait(QUORUM_ALL);
+}
+
+/* It has to be confirmed, and can be. */
+static void
+begin_to_wait(int quorum)
+{
 	acknowledge_install();
 
 	deadline = guc_write_quorum_timeout < 0 ? DT_NOEND :
@@ -130,7 +179,7 @@ check_members(int quorum)
 
 	if (members > 0 && quorum_nodes(quorum, members) <= members)
 		return;
-	members = declared_nodes();
+	members = node_catalog_members();
 	if (members == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -144,24 +193,6 @@ check_members(int quorum)
 						quorum_text(quorum), members),
 				 errhint("Lower consistency.write_quorum, or declare more nodes by CREATE SERVER.")));
 	node_state_request();
-}
-
-/* How many nodes the catalogs declare; one with several servers counts once. */
-static int
-declared_nodes(void)
-{
-	List	   *addresses = NIL;
-	ListCell   *cell;
-
-	foreach(cell, node_catalog_servers())
-	{
-		const ForeignServer *server = lfirst(cell);
-
-		addresses = list_append_unique(addresses,
-									   makeString(psprintf("%s:%s", node_catalog_host(server),
-														   node_catalog_port(server))));
-	}
-	return list_length(addresses);
 }
 
 /*
@@ -236,6 +267,8 @@ static void
 committed(void)
 {
 	end_standby_wait();
-	acknowledge_later(XactLastCommitEnd, demand, deadline, standby_wait_outcome());
+	acknowledge_later(changes_members ? Max(XactLastCommitEnd, applied_acknowledged()) : XactLastCommitEnd,
+					  demand, deadline, standby_wait_outcome());
 	demand = QUORUM_UNSET;
+	changes_members = false;
 }

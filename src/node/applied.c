@@ -46,6 +46,8 @@ typedef struct Sender
 typedef struct Senders
 {
 	pg_atomic_uint32 waiting;	/* processes that wait */
+	pg_atomic_uint64 acknowledged;	/* highest end of a commit that its write
+									 * quorum has confirmed; 0: none yet */
 	Sender		senders[FLEXIBLE_ARRAY_MEMBER]; /* max_wal_senders, in
 												 * WalSndCtl's order */
 } Senders;
@@ -111,6 +113,7 @@ applied_look(XLogRecPtr lsn)
 	if (members_generation != pg_atomic_read_u32(&node_table->generation))
 		read_members();
 	result.members = num_members;
+	result.generation = members_generation;
 	for (int i = 0; i < num_members; i++)
 	{
 		XLogRecPtr	applied;
@@ -125,6 +128,33 @@ applied_look(XLogRecPtr lsn)
 			result.unheard = true;
 	}
 	return result;
+}
+
+/*
+ * applied_acknowledge
+ *		A commit's write quorum has confirmed it, of the nodes that were declared
+ *		as of this generation.  False: others are, look again.
+ *
+ * Who changes what is declared does so first, and then asks how far commits were
+ * acknowledged: so either we see the change, or it sees us.
+ */
+bool
+applied_acknowledge(XLogRecPtr lsn, uint32 generation)
+{
+	uint64		seen = pg_atomic_read_u64(&senders->acknowledged);
+
+	while (seen < lsn && !pg_atomic_compare_exchange_u64(&senders->acknowledged, &seen, lsn))
+		;
+	pg_memory_barrier();
+	return pg_atomic_read_u32(&node_table->generation) == generation;
+}
+
+/* How far that is, of all commits at this server. */
+XLogRecPtr
+applied_acknowledged(void)
+{
+	pg_memory_barrier();
+	return pg_atomic_read_u64(&senders->acknowledged);
 }
 
 /*
@@ -153,6 +183,7 @@ setup_senders(void *segment)
 	Senders    *new = segment;
 
 	pg_atomic_init_u32(&new->waiting, 0);
+	pg_atomic_init_u64(&new->acknowledged, InvalidXLogRecPtr);
 	for (int i = 0; i < max_wal_senders; i++)
 	{
 		pg_atomic_init_u64(&new->senders[i].instance, 0);

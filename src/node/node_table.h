@@ -130,7 +130,10 @@ extern NodeTable *node_table;
 extern void node_table_set_error(char *error, const char *message);
 extern void node_table_attach_monitor(Latch *latch);
 extern void node_table_detach_monitor(void);
-extern void node_table_declare(Oid dbid, const NodeDeclaration *declared, int ndeclared);
+extern bool node_table_declare(Oid dbid, const NodeDeclaration *declared, int ndeclared,
+							   uint32 as_of);
+extern int	node_table_find(const char *host, const char *port);
+extern bool node_table_declares(Oid dbid, int slot);
 extern List *node_table_databases(void);
 extern void node_table_request(Oid dbid);
 extern List *node_table_take_requests(bool *all);
