@@ -99,6 +99,7 @@ OBJS = \
 	src/exec/node_connection.o \
 	src/exec/write_quorum.o \
 	src/exec/acknowledge.o \
+	src/exec/replicas.o \
 	src/exec/check.o \
 	src/exec/check_collect.o \
 	src/exec/check_node.o \

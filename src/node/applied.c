@@ -79,6 +79,7 @@ static uint32 members_generation = 0;	/* 0: none was read yet */
 static void setup_senders(void *segment);
 static void setup_waits(void *segment);
 static void consistency_ClientAuthentication(Port *port, int status);
+static Applied look(XLogRecPtr lsn, bool everywhere);
 static bool is_send_pending(void);
 static void note_applied(void);
 static void wake(XLogRecPtr from, XLogRecPtr to);
@@ -104,9 +105,25 @@ applied_init(void)
  * applied_look
  *		Which part of the nodes that this database declares has applied a
  *		position of this primary's?
+ *
+ * To be asked for the end of a commit that was made with synchronous_commit =
+ * remote_apply: of others the standbys don't tell at once.
  */
 Applied
 applied_look(XLogRecPtr lsn)
+{
+	return look(lsn, false);
+}
+
+/* The same of any position, by what heartbeats tell as well. */
+Applied
+applied_look_everywhere(XLogRecPtr lsn)
+{
+	return look(lsn, true);
+}
+
+static Applied
+look(XLogRecPtr lsn, bool everywhere)
 {
 	Applied		result = {0};
 
@@ -119,8 +136,12 @@ applied_look(XLogRecPtr lsn)
 		XLogRecPtr	applied;
 
 		if (members[i].self)
+		{
+			result.self = true;
 			result.nodes++;
-		else if (members[i].instance != 0 && find_sender(members[i].instance, &applied))
+		}
+		else if (members[i].instance != 0 && find_sender(members[i].instance, &applied) &&
+				 (applied >= lsn || !everywhere))
 			result.nodes += applied >= lsn;
 		else if (heard_from(members[i].slot, lsn))
 			result.nodes++;

@@ -146,6 +146,7 @@ node_info(const SharedServer *server)
 			.position = node->position,
 			.lag_us = node->lag_us,
 			.heartbeat_us = node->heartbeat_us,
+			.asked_us = node->heartbeat_us - node->round_trip_us,
 			.load = (int) LOAD_STATEMENTS(pg_atomic_read_u64(&node->load)),
 	};
 }

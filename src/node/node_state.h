@@ -51,6 +51,7 @@ typedef struct NodeInfo
 								 * -1: unknown */
 	int64		heartbeat_us;	/* node_clock_us() when its last good answer
 								 * came in; 0: none did */
+	int64		asked_us;		/* when it was asked for that */
 	int			load;			/* statements that this server has routed
 								 * there now */
 } NodeInfo;
