@@ -25,6 +25,7 @@
 #include "exec/nesting.h"
 #include "exec/planner_hook.h"
 #include "exec/routed_scan.h"
+#include "exec/statement_id.h"
 #include "exec/utility_hook.h"
 #include "exec/write_quorum.h"
 #include "node/applied.h"
@@ -78,6 +79,7 @@ _PG_init(void)
 	forward_scan_init();
 	forward_transaction_init();
 	nesting_init();
+	statement_id_init();
 	forward_hint_init();
 	enforce_init();
 	fallback_init();
