@@ -204,7 +204,10 @@ drop_doubles(NodeInfo *nodes, int n)
 	return kept;
 }
 
-/* Keep those that were asked since then, ourselves among them; how many that are. */
+/*
+ * Keep those that were asked since then, ourselves among them; how many that are.
+ * One that was restarted a moment ago may say less than it has applied before.
+ */
 static int
 keep_heard(NodeInfo *nodes, int n, int64 since)
 {
@@ -215,10 +218,13 @@ keep_heard(NodeInfo *nodes, int n, int64 since)
 		if (nodes[i].self)
 		{
 			nodes[i].role = RecoveryInProgress() ? NODE_REPLICA : NODE_PRIMARY;
+			nodes[i].caught_up = node_status_caught_up();
 			if (RecoveryInProgress())
 				nodes[i].position.lsn = GetXLogReplayRecPtr(&nodes[i].position.tli);
 		}
 		else if (nodes[i].health != NODE_UP || nodes[i].asked_us < since)
+			continue;
+		if (!nodes[i].caught_up)
 			continue;
 		nodes[kept++] = nodes[i];
 	}

@@ -37,7 +37,7 @@
  */
 #define HEARTBEAT_QUERY \
 	"/*consistency='weak'*/ " \
-	"SELECT instance, system_identifier, in_recovery, timeline, \"position\" " \
+	"SELECT instance, system_identifier, in_recovery, timeline, \"position\", caught_up " \
 	"FROM consistency.node_status()"
 
 bool		node_link_sockets_changed = true;
@@ -429,13 +429,14 @@ accept_answer(NodeLink *link, const PGresult *result)
 
 	if (PQresultStatus(result) != PGRES_TUPLES_OK)
 		return PQresultErrorMessage(result);
-	if (PQntuples(result) != 1 || PQnfields(result) != 5 ||
+	if (PQntuples(result) != 1 || PQnfields(result) != 6 ||
 		sscanf(PQgetvalue(result, 0, 4), "%X/%X", &hi, &lo) != 2)
 		return "the answer to the heartbeat makes no sense";
 	if (strtou64(PQgetvalue(result, 0, 1), NULL, 10) != GetSystemIdentifier())
 		return "the node belongs to another cluster: its system identifier is not ours";
 
 	heartbeat.instance = (uint64) strtoi64(PQgetvalue(result, 0, 0), NULL, 10);
+	heartbeat.caught_up = PQgetvalue(result, 0, 5)[0] == 't';
 	heartbeat.self = heartbeat.instance == node_table->instance;
 	heartbeat.role = PQgetvalue(result, 0, 2)[0] == 't' ? NODE_REPLICA : NODE_PRIMARY;
 	heartbeat.position.tli = strtoul(PQgetvalue(result, 0, 3), NULL, 10);

@@ -144,6 +144,7 @@ node_info(const SharedServer *server)
 			.health = node->health,
 			.role = node->role,
 			.position = node->position,
+			.caught_up = node->caught_up,
 			.lag_us = node->lag_us,
 			.heartbeat_us = node->heartbeat_us,
 			.asked_us = node->heartbeat_us - node->round_trip_us,

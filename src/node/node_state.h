@@ -47,6 +47,8 @@ typedef struct NodeInfo
 	NodeRole	role;
 	Position	position;		/* replayed (replica): a lower bound; or
 								 * committed up to (primary) */
+	bool		caught_up;		/* it shows all that it ever did: false after
+								 * a restart, for a while */
 	int64		lag_us;			/* how far replay was behind, microseconds;
 								 * -1: unknown */
 	int64		heartbeat_us;	/* node_clock_us() when its last good answer
@@ -58,6 +60,9 @@ typedef struct NodeInfo
 
 extern void node_state_init(void);
 extern int64 node_clock_us(void);
+
+/* node_status.c */
+extern bool node_status_caught_up(void);
 
 extern bool node_state_routable(void);
 extern int	node_state_snapshot(NodeInfo *nodes, int max);

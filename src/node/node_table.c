@@ -175,6 +175,7 @@ use_node(const char *host, const char *port)
 		strlcpy(node->port, port, sizeof(node->port));
 		node->self = false;
 		node->instance = 0;
+		node->caught_up = false;
 		node->health = NODE_UNKNOWN;
 		node->role = NODE_ROLE_UNKNOWN;
 		node->position = POSITION_NONE;
@@ -364,6 +365,7 @@ node_table_heartbeat(int slot, uint32 generation, const NodeHeartbeat *heartbeat
 			node->instance = heartbeat->instance;
 			bump_generation();
 		}
+		node->caught_up = heartbeat->caught_up;
 		if (node->health != NODE_UP || node->role != heartbeat->role)
 			node_counters_count_change(node->counters);
 		node->health = NODE_UP;

@@ -39,6 +39,8 @@ typedef struct SharedNode
 	char		port[NODE_PORT_SIZE];
 	bool		self;			/* answered with our own instance id */
 	uint64		instance;		/* the id in its last answer; 0: none came */
+	bool		caught_up;		/* in that answer: it shows all that it ever
+								 * did */
 	NodeHealth	health;
 	NodeRole	role;			/* in the last heartbeat */
 	Position	position;		/* replayed (replica): a lower bound; or
@@ -117,6 +119,7 @@ typedef struct NodeHeartbeat
 {
 	bool		self;
 	uint64		instance;		/* that names the running server */
+	bool		caught_up;		/* it shows all that it ever did */
 	NodeRole	role;
 	Position	position;
 	int64		asked_us;		/* node_clock_us() when it was sent */
