@@ -137,7 +137,7 @@ node_votes_prepare_to_sleep(void)
 void
 node_votes_sleep(long timeout_ms)
 {
-	(void) ConditionVariableTimedSleep(&node_table->voted, timeout_ms, wait_event_quorum());
+	(void) ConditionVariableTimedSleep(&node_table->voted, timeout_ms, wait_event_read_quorum());
 }
 
 /* Since when answers are wanted; and does anybody wait for them still? */
