@@ -3,11 +3,11 @@
 # make, make install, make installcheck   as with every PostgreSQL extension
 # make test                               installs what is missing, then tests everything
 # make peer-suite                         PostgreSQL's own regression tests, with the extension
-# make soak                               kills the primary under load for five minutes
+# make soak                               attacks for five minutes, with other seeds each time
 # make fuzz                               tries the CRDT types at random for five minutes
 # make proof                              attacks the levels under faults for ten minutes, and judges
 # make demo, make demo-stop               a primary and two replicas to look at
-# make bench                              ratios against peers (after make install)
+# make bench                              ratios against peers, written up in docs (after make install)
 # make indent                             lays out the C sources as pgindent does
 
 PG_CONFIG ?= pg_config
@@ -61,6 +61,7 @@ OBJS = \
 	src/node/node_monitor.o \
 	src/node/node_choice.o \
 	src/exec/nesting.o \
+	src/exec/statement_id.o \
 	src/exec/utility_hook.o \
 	src/exec/planner_hook.o \
 	src/exec/about_server.o \
@@ -94,6 +95,7 @@ OBJS = \
 	src/exec/route.o \
 	src/exec/routed_remote.o \
 	src/exec/node_connection.o \
+	src/exec/node_ask.o \
 	src/exec/check.o \
 	src/exec/check_collect.o \
 	src/exec/check_node.o \
@@ -159,11 +161,21 @@ OBJS = \
 	src/crdt/map.o \
 	src/crdt/map_json.o \
 	src/crdt/map_functions.o \
-	src/crdt/ormap.o
+	src/crdt/ormap.o \
+	src/verify/row_digest.o \
+	src/verify/descent.o \
+	src/verify/heap_range.o \
+	src/verify/table_access.o \
+	src/verify/node_snapshot.o \
+	src/verify/peer.o \
+	src/verify/comparison.o \
+	src/verify/verification.o \
+	src/verify/verify_nodes.o
 
 # What the modules declare to SQL, in the same order; joined to one script.
-stages = core session requirement node exec remote stats advise crdt
-SQL_PARTS = $(foreach stage,$(filter-out crdt,$(stages)),$(sort $(wildcard src/$(stage)/*.sql))) $(crdt_sql)
+stages = core session requirement node exec remote stats advise crdt verify
+SQL_PARTS = $(foreach stage,$(filter-out crdt verify,$(stages)),$(sort $(wildcard src/$(stage)/*.sql))) \
+	$(crdt_sql) $(sort $(wildcard src/verify/*.sql))
 
 # Column types declare what they all have by one template, sets by another one, then
 # what is their own.
@@ -229,6 +241,21 @@ consistency--$(version).sql: $(SQL_PARTS) consistency.control Makefile
 	  for part in $(SQL_PARTS); do printf '\n' && cat "$$part" || exit 1; done; } >$@.tmp
 	mv $@.tmp $@
 
+# What Prometheus and Grafana read is installed, too.
+monitoring = $(sort $(wildcard $(srcdir)/monitoring/*))
+monitoringdir = $(datadir)/consistency
+
+.PHONY: install-monitoring uninstall-monitoring
+install: install-monitoring
+install-monitoring:
+	$(MKDIR_P) '$(DESTDIR)$(monitoringdir)'
+	$(INSTALL_DATA) $(monitoring) '$(DESTDIR)$(monitoringdir)/'
+
+uninstall: uninstall-monitoring
+uninstall-monitoring:
+	rm -f $(addprefix '$(DESTDIR)$(monitoringdir)'/, $(notdir $(monitoring)))
+	-rmdir '$(DESTDIR)$(monitoringdir)' 2>/dev/null
+
 else
 
 # No rule of PGXS's can be had.  What installs packages by itself is below.
@@ -253,10 +280,10 @@ test:
 peer-suite:
 	@bash test/pg_regress_suite $(WAYS)
 
-# SOAK: seconds.
+# SOAK: seconds; see test/soak.
 SOAK ?= 300
 soak:
-	@KILL_SECONDS=$(SOAK) bash test/run test/t/031_forward_kill.t
+	@bash test/soak $(SOAK)
 
 # FUZZ: seconds.
 FUZZ ?= 300

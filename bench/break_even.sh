@@ -67,19 +67,11 @@ break_even_with()
     done
 }
 
-# row CELL…
-row()
-{
-    printf '| %-7s | %-9s | %9s | %12s | %9s | %10s | %14s |\n' "$@" >> "$samples/break_even.md"
-    tail -1 "$samples/break_even.md" >&2
-}
+# row LOAD SHAPE ROWS COST LOCAL ROUTED RATIO
+row() { result break_even "$@"; }
 
-printf '\nBreak-even of routing, one client (above 1, routing is faster):\n\n' > "$samples/break_even.md"
-row Primary Query 'Rows read' "Plan's cost" 'Local, ms' 'Routed, ms' 'Local : routed'
-row ------- --------- --------- ------------ --------- ---------- --------------
 break_even_with idle
 in_background with_settings '-c consistency.routing=off' at primary pgbench -n -c 4 -T 600 -f "$samples/busy.pgbench"
 sleep 0.5                                   # until its connections are made
 break_even_with busy
 kill_background
-attach "$samples/break_even.md"

@@ -151,6 +151,6 @@ done
 ratio 'an element of 1000000 : of 100000' 1000000 100000 ns '<= 2'
 ratio 'orset of 1000000 : 16 bytes an element beside its text' bytes bytes_limit bytes '<= 1'
 ratio 'adding to an orset of 100000 : to one of 10000' add_100000 add_10000 ns '<= 2'
-ratio 'adding to a jsonb object of 100000 : to one of 10000' jsonb_100000 jsonb_10000 ns
+between_peers 'adding to a jsonb object of 100000 : to one of 10000' jsonb_100000 jsonb_10000 ns
 ratio 'orset merge : gset merge, 100000 elements' 100000 gset ns
 ratio 'orset merge : that of jsonb objects, 100000 members' 100000 jsonb ns

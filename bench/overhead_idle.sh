@@ -23,7 +23,7 @@ arm_nodes_off() { with_settings '-c consistency.routing=off' tps_pinned nodes -S
 rounds plain preloaded nodes_off plain_too
 ratio 'preloaded, no nodes : plain' preloaded plain 'reads/s' '>= 0.98'
 ratio 'nodes, routing off : plain' nodes_off plain 'reads/s' '>= 0.98'
-ratio 'plain : plain (noise)' plain_too plain 'reads/s'
+between_peers 'plain : plain (noise)' plain_too plain 'reads/s'
 
 # Instructions of the backend, one sample each: they repeat to half a percent.
 stop plain

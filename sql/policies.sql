@@ -166,6 +166,15 @@ ROLLBACK;
 SELECT * FROM consistency.policy_fields('minimum=future_level');
 SELECT * FROM consistency.policy_fields('default=eventual on_timeout=stale');
 
+-- a table that is only named isn't read
+CREATE TABLE policy_named ();
+SELECT consistency.set_policy('policy_named', 'causal');
+SELECT relname FROM pg_class WHERE oid = 'policy_named'::regclass;
+SELECT level, policy FROM consistency.last_read();
+SELECT relname FROM pg_class, policy_named WHERE oid = 'policy_named'::regclass;
+SELECT level, policy FROM consistency.last_read();
+DROP TABLE policy_named;
+
 -- violations: each kind has a row
 SELECT consistency.stat_reset();
 SELECT kind, count, last FROM consistency.stat_violations ORDER BY kind;

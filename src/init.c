@@ -25,6 +25,7 @@
 #include "exec/nesting.h"
 #include "exec/planner_hook.h"
 #include "exec/routed_scan.h"
+#include "exec/statement_id.h"
 #include "exec/utility_hook.h"
 #include "node/node_catalog.h"
 #include "node/node_counters.h"
@@ -71,6 +72,7 @@ _PG_init(void)
 	forward_scan_init();
 	forward_transaction_init();
 	nesting_init();
+	statement_id_init();
 	forward_hint_init();
 	enforce_init();
 	fallback_init();

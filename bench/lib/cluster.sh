@@ -12,6 +12,7 @@ mkdir -p "$servers"
 
 app_password=$(od -An -tx1 -N16 /dev/urandom | tr -d ' \n')
 scale=10                                    # pgbench: a million accounts
+late=recovery_min_apply_delay=50ms          # setting of a replica that replays late
 
 # Settings of a server with the extension; none in the self-test.
 with_extension=(shared_preload_libraries=consistency consistency.monitor_role=app consistency.monitor_interval=200ms)
@@ -81,7 +82,7 @@ start_routed_cluster()
     start_primary "$name" "${with_extension[@]}"
     start_replica "${name}_r1" "$name" "${with_extension[@]}"
     start_replica "${name}_r2" "$name" "${with_extension[@]}" "$@"
-    declare_nodes "$name" "${name}_r1" "${name}_r2"
+    declare_nodes "$name" "$name" "${name}_r1" "${name}_r2"
 }
 
 # declare_nodes PRIMARY REPLICA…: creates the extension, names the nodes, waits until one is in use
@@ -94,18 +95,24 @@ declare_nodes()
     {
         echo "CREATE EXTENSION consistency;"
         for node in "$@"; do
-            cat <<-EOF
-		CREATE SERVER "$node" FOREIGN DATA WRAPPER consistency
-		  OPTIONS (host '127.0.0.1', port '$(port "$node")', dbname 'bench');
-		GRANT USAGE ON FOREIGN SERVER "$node" TO app;
-		CREATE USER MAPPING FOR app SERVER "$node" OPTIONS (user 'app', password '$app_password');
-		EOF
+            declaration "$node"
         done
     } | as_admin "$primary" psql -q
     for node in "$@"; do
         [ "$node" = "$primary" ] || wait_for_replay "$primary" "$node"
     done
     poll "routed read at $primary" reads_are_routed "$primary"
+}
+
+# declaration NODE: the SQL
+declaration()
+{
+    cat <<-EOF
+	CREATE SERVER "$1" FOREIGN DATA WRAPPER consistency
+	  OPTIONS (host '127.0.0.1', port '$(port "$1")', dbname 'bench');
+	GRANT USAGE ON FOREIGN SERVER "$1" TO app;
+	CREATE USER MAPPING FOR app SERVER "$1" OPTIONS (user 'app', password '$app_password');
+	EOF
 }
 
 # Tells whether PRIMARY routes a read that it may route.
@@ -218,7 +225,7 @@ stop()
     pg_ctl -s -w -m fast -D "$servers/$1/data" stop
 }
 
-# Stops and removes all servers but the template, and pgpool.
+# Stops and removes all servers but the template, and all pgpools.
 stop_everything()
 {
     local dir

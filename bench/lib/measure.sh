@@ -4,14 +4,24 @@
 # it cost, having measured for about $slice seconds.
 
 samples=$BENCH_WORK/samples
-results=$BENCH_WORK/results.tsv
 
 # begin_benchmark NAME
 begin_benchmark()
 {
     benchmark=$1
+    results=$BENCH_WORK/results/$benchmark.tsv
+    begun_at=$SECONDS
     rm -rf "$samples"
-    mkdir "$samples"
+    mkdir -p "$samples" "$BENCH_WORK/results"
+    # Taken here, as a benchmark may share the time out among its parts.
+    settings=("$(postgres --version | sed 's/.*) \([^ ]*\).*/\1/')" "$(nproc)" "$BENCH_ROUNDS" "$BENCH_SECONDS" "$BENCH_CLIENTS")
+    : > "$results"
+}
+
+# end_benchmark: says of its results how they were measured
+end_benchmark()
+{
+    result run "${settings[@]}" $(( SECONDS - begun_at ))
 }
 
 # rounds ARM…: runs each arm once a round, every other round backwards, so that whatever drifts
@@ -37,17 +47,58 @@ rounds()
 }
 
 # ratio WHAT ARM PEER UNIT [TARGET]: records ARM/PEER. TARGET is ">= 0.98" or "< 0.1"; without it
-# the ratio is for reference.
+# the ratio is for reference. More is better where the unit is something done in a time.
 ratio()
 {
     local what=$1 arm=$2 peer=$3 unit=$4 target=${5:-}
-    local median least greatest verdict=reference
+    local median least greatest verdict=reference better=lower
 
-    read -r median least greatest < <(paste "$samples/$arm" "$samples/$peer" | awk '{ print $1 / $2 }' | summary)
+    [[ $unit != */s* ]] || better=higher
+    read -r median least greatest < <(ratios "$arm" "$peer" | summary)
     [ -z "$target" ] || verdict=$(awk "BEGIN { print ($median $target) ? \"met\" : \"missed\" }")
     [ ! "$BENCH_SELFTEST" ] || verdict=self-test
-    record "$what" "$median" "$least" "$greatest" "${target:-none}" "$verdict" \
+    result ratio "$what" "$median" "$least" "$greatest" "$better" "${target:-none}" "$verdict" \
         "$(median_of "$arm") : $(median_of "$peer") $unit"
+}
+
+# between_peers WHAT ARM PEER UNIT: a ratio with which the extension has nothing to do
+between_peers()
+{
+    local median least greatest
+
+    read -r median least greatest < <(ratios "$2" "$3" | summary)
+    result between_peers "$1" "$median" "$least" "$greatest" - none reference "$(median_of "$2") : $(median_of "$3") $4"
+}
+
+# growth SERIES X ARM PEER UNIT: records ARM/PEER as a point of a line over X
+growth()
+{
+    local median least greatest
+
+    read -r median least greatest < <(ratios "$3" "$4" | summary)
+    result growth "$1" "$2" "$median" "$least" "$greatest" "$(median_of "$3") : $(median_of "$4") $5"
+}
+
+# measure GROUP LABEL WHAT ARM: records what was measured as it is; share … ARM PEER: ARM/PEER
+measure()
+{
+    local median least greatest
+
+    read -r median least greatest < <(summary < "$samples/$4")
+    result measure "$1" "$2" "$3" "$median" "$least" "$greatest"
+}
+share()
+{
+    local median least greatest
+
+    read -r median least greatest < <(ratios "$4" "$5" | summary)
+    result measure "$1" "$2" "$3" "$median" "$least" "$greatest"
+}
+
+# ratios ARM PEER: round by round
+ratios()
+{
+    paste "$samples/$1" "$samples/$2" | awk '{ print $1 / $2 }'
 }
 
 # Reads numbers; prints median, least and greatest.
@@ -64,55 +115,17 @@ median_of()
         END { m = (v[int((NR + 1) / 2)] + v[int((NR + 2) / 2)]) / 2; if (m >= 100) printf "%.0f", m; else printf "%.3g", m }'
 }
 
-# record WHAT MEDIAN LEAST GREATEST TARGET VERDICT MEASURED
-record()
+# result KIND FIELD…: a line of the results; bench/report tells what the fields are
+result()
 {
-    (IFS=$'\t'; echo "$benchmark	$*" >> "$results")
-    printf '  = %s: %s (%s to %s), target %s: %s\n' "$1" "$2" "$3" "$4" "$5" "$6" >&2
+    (IFS=$'\t'; echo "$*" >> "$results")
+    echo "  = $*" >&2
 }
 
-record_failure()
-{
-    printf '%s\tcould not run\t-\t-\t-\t-\tfailed\t-\n' "$1" >> "$results"
-}
-
-# attach FILE: puts a table of a benchmark's own below the table of ratios
-attach()
-{
-    cat "$1" >> "$BENCH_WORK/attached.md"
-}
-
-# note TEXT: puts a sentence there
+# note TEXT: a sentence that belongs to the results
 note()
 {
-    echo "  note: $1" >&2
-    printf '\n%s: %s\n' "$benchmark" "$1" >> "$BENCH_WORK/attached.md"
-}
-
-# All that was recorded, as markdown.
-print_results()
-{
-    echo "Measured with $(postgres --version), $(nproc) CPUs that all servers and clients share;" \
-        "$BENCH_ROUNDS rounds, $BENCH_SECONDS s a benchmark, $BENCH_CLIENTS clients."
-    [ ! "$BENCH_SELFTEST" ] || echo "SELF-TEST: without the extension; the ratios say nothing about it."
-    echo
-    {
-        printf 'Benchmark\tRatio\tMedian\tLeast\tGreatest\tTarget\tVerdict\tMedians measured\n'
-        cat "$results" 2> /dev/null || true
-    } | awk -F '\t' '
-        { for (i = 1; i <= NF; i++) { cell[NR, i] = $i; if (length($i) > width[i]) width[i] = length($i) } }
-        END {
-            for (r = 1; r <= NR; r++) {
-                line = "|"; rule = "|"
-                for (i = 1; i <= 8; i++) {
-                    line = line sprintf(" %-" width[i] "s |", cell[r, i])
-                    dashes = sprintf("%" width[i] "s", ""); gsub(" ", "-", dashes); rule = rule " " dashes " |"
-                }
-                print line
-                if (r == 1) print rule
-            }
-        }'
-    cat "$BENCH_WORK/attached.md" 2> /dev/null || true
+    result note "$1"
 }
 
 # tps SERVER PGBENCH-OPTION…: transactions a second, over one slice
@@ -123,6 +136,18 @@ tps()
 
     at "$server" "${on_cpu[@]}" pgbench -n -T "$slice" -c "$BENCH_CLIENTS" -j "$(( BENCH_CLIENTS < 2 ? 1 : 2 ))" "$@" 2>&1 |
         awk '/^tps = / { tps = $3 } /error|fail|abort/ && !/number of failed/ { print > "/dev/stderr" } END { print tps }'
+}
+
+# tps_settled SERVER PGBENCH-OPTION…: the same after a second and more in which clients connect, and
+# their sessions to other nodes
+tps_settled()
+{
+    local server=$1
+    shift
+
+    at "$server" pgbench -n -T $(( slice + 2 )) -P 1 -c "$BENCH_CLIENTS" -j "$(( BENCH_CLIENTS < 2 ? 1 : 2 ))" "$@" 2>&1 |
+        awk '/^progress: / && $2 > 1.5 { sum += $4; n++ } /error|fail|abort/ && !/failed/ { print > "/dev/stderr" }
+             END { if (n) print sum / n }'
 }
 
 # tps_pinned SERVER PGBENCH-OPTION…: the same with one client on the last CPU, where the benchmark

@@ -1,10 +1,12 @@
 # pgpool-II in front of a cluster, set up for speed: logs and checks off that cost queries, no
-# cache of results, reads at the replicas alone, as routing does.
+# cache of results. For the rest as its sample configuration has it.
 
-# start_pgpool PRIMARY REPLICA…: answers to the server name "pgpool"
+# start_pgpool NAME WEIGHT SETTINGS PRIMARY REPLICA…: answers to the server name NAME. WEIGHT is the
+# primary's part of the reads, where a replica's is 1; SETTINGS are lines of pgpool.conf, or none.
 start_pgpool()
 {
-    local dir=$servers/pgpool node number=0 weight=0
+    local name=$1 dir=$servers/$1 weight=$2 settings=$3 node number=0
+    shift 3
 
     mkdir "$dir"
     free_port > "$dir/port"
@@ -23,7 +25,7 @@ start_pgpool()
 		work_dir = '$dir'
 		enable_pool_hba = on
 		pool_passwd = '$dir/pool_passwd'
-		num_init_children = $(( BENCH_CLIENTS * 2 ))
+		num_init_children = $(( BENCH_CLIENTS * 2 + 2 ))
 		max_pool = 1
 		child_life_time = 0
 		connection_cache = on
@@ -34,7 +36,7 @@ start_pgpool()
 		sr_check_user = 'app'
 		sr_check_password = '$app_password'
 		sr_check_database = 'bench'
-		delay_threshold = 0
+		delay_threshold = 10000000
 		health_check_period = 0
 		failover_on_backend_error = off
 		memory_cache_enabled = off
@@ -46,6 +48,7 @@ start_pgpool()
 		log_client_messages = off
 		log_connections = off
 		log_min_messages = error
+		$settings
 		EOF
         for node in "$@"; do
             cat <<-EOF
@@ -55,23 +58,23 @@ start_pgpool()
 			backend_flag$number = 'DISALLOW_TO_FAILOVER'
 			EOF
             number=$(( number + 1 ))
-            weight=1                        # the first is the primary: writes only
+            weight=1                        # the first is the primary
         done
     } > "$dir/pgpool.conf"
     echo 'host all all 127.0.0.1/32 scram-sha-256' > "$dir/pool_hba.conf"
     echo "app:TEXT$app_password" > "$dir/pool_passwd"
     : > "$dir/pcp.conf"
     pgpool -n -f "$dir/pgpool.conf" -F "$dir/pcp.conf" -a "$dir/pool_hba.conf" > "$dir/log" 2>&1 &
-    pgpool_pid=$!
-    poll "pgpool (see its log below)" at pgpool psql -qAt -c 'SELECT 1' > /dev/null 2>&1 ||
+    pgpool_pids+=($!)
+    poll "pgpool (see its log below)" at "$name" psql -qAt -c 'SELECT 1' > /dev/null 2>&1 ||
         { tail -20 "$dir/log" >&2; return 1; }
 }
 
 stop_pgpool()
 {
-    [ "$pgpool_pid" ] || return 0
-    kill -INT "$pgpool_pid" 2> /dev/null || true
-    wait "$pgpool_pid" 2> /dev/null || true
-    pgpool_pid=
+    (( ${#pgpool_pids[@]} )) || return 0
+    kill -INT "${pgpool_pids[@]}" 2> /dev/null || true
+    wait "${pgpool_pids[@]}" 2> /dev/null || true
+    pgpool_pids=()
 }
-pgpool_pid=
+pgpool_pids=()

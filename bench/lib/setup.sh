@@ -16,6 +16,8 @@ install_missing()
     PATH=$PATH:/usr/sbin
     command -v pgpool > /dev/null || missing+=(pgpool2)
     command -v valgrind > /dev/null || missing+=(valgrind)
+    command -v gnuplot > /dev/null || missing+=(gnuplot-nox)
+    command -v cc > /dev/null || missing+=(gcc libc6-dev)
     [ -e "$(pg_config --sharedir)/extension/hll.control" ] ||
         missing+=("postgresql-$(pg_config --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')-hll")
     (( ${#missing[@]} )) || return 0
@@ -27,13 +29,33 @@ install_missing()
         apt-get install -y -qq --no-install-recommends "${missing[@]}" > /dev/null
 }
 
+# Tells how long it will take, by how long it took the last time: what came beside measuring stays, and
+# with many arms, each of which runs for a second at least, rounds make the time.
+# tell_estimate RESULTS NAME…
+tell_estimate()
+{
+    local results=$1 name sum=10 rounds took measured long
+    shift
+
+    for name in "$@"; do
+        rounds=- took=30 measured=0
+        [ ! -e "$results/$name.tsv" ] ||
+            read -r rounds measured took < <(awk -F '\t' '$1 == "run" { print $4, $5, $7 }' "$results/$name.tsv")
+        [ "$rounds" != - ] || rounds=5 measured=60
+        long=$(( BENCH_SECONDS + (took > measured ? took - measured : 0) ))
+        sum=$(( sum + (took * BENCH_ROUNDS / rounds > long ? took * BENCH_ROUNDS / rounds : long) ))
+    done
+    echo "benchmarks: $#, of $BENCH_SECONDS s and $BENCH_ROUNDS rounds each;" \
+        "with all that has to be set up about $(( (sum + 59) / 60 )) minutes" >&2
+}
+
 # Runs the copy of BENCH_DIR in a fresh private directory, as an unprivileged user, removes the
-# directory whatever happens, and leaves the table in OUT.
-# run_unprivileged BENCH_DIR OUT NAME…
+# directory whatever happens; keeps the results and has them written up.
+# run_unprivileged BENCH_DIR NAME…
 run_unprivileged()
 {
-    local source=$1 out=$2 step_down=() status=0
-    shift 2
+    local source=$1 out=${BENCH_OUT:-$1/results} step_down=() status=0
+    shift
 
     BENCH_WORK=$(mktemp -d "${TMPDIR:-/tmp}/bench.XXXXXX")
     export BENCH_WORK
@@ -45,11 +67,23 @@ run_unprivileged()
         chown -R "${BENCH_USER:-postgres}" "$BENCH_WORK"
     fi
     (cd "$BENCH_WORK" && "${step_down[@]}" bash bench/run "$@") || status=$?
-    if [ -e "$BENCH_WORK/results.md" ]; then
-        cat "$BENCH_WORK/results.md"
-        cat "$BENCH_WORK/results.md" > "$out"
+    [ -d "$BENCH_WORK/results" ] || return $status
+    if [ ! "$BENCH_SELFTEST" ]; then
+        mkdir -p "$out"
+        cat_each "$BENCH_WORK/results" "$out"
     fi
+    perl "$source/report" --print "$BENCH_WORK/results"
+    [ "$BENCH_SELFTEST" ] || [ "$out" != "$source/results" ] || perl "$source/report"
     return $status
+}
+
+# cat_each FROM TO: copies the files' contents; they belong to who runs this
+cat_each()
+{
+    local file
+    for file in "$1"/*.tsv; do
+        [ ! -e "$file" ] || cat "$file" > "$2/$(basename "$file")"
+    done
 }
 
 # Removes the private directory, and before it whatever a killed run has left running there.
@@ -57,10 +91,10 @@ remove_all()
 {
     local file pid
 
-    for file in "$BENCH_WORK"/servers/*/data/postmaster.pid "$BENCH_WORK"/servers/pgpool/pid; do
+    for file in "$BENCH_WORK"/servers/*/data/postmaster.pid "$BENCH_WORK"/servers/pgpool*/pid; do
         pid=$(head -1 "$file" 2> /dev/null) || continue
         case $file in
-            */pgpool/pid) kill -INT "$pid" 2> /dev/null || true ;;
+            */pgpool*/pid) kill -INT "$pid" 2> /dev/null || true ;;
             *)            kill -QUIT "$pid" 2> /dev/null || true ;;     # immediate shutdown
         esac
         while kill -0 "$pid" 2> /dev/null; do sleep 0.1; done

@@ -75,6 +75,13 @@ compat_create_wait_event_set(int nevents)
 #endif
 }
 
+/* 16 has renamed what says which file a relation is in. */
+#if PG_VERSION_NUM >= 160000
+#define COMPAT_FILE_NUMBER(relation) ((relation)->rd_locator.relNumber)
+#else
+#define COMPAT_FILE_NUMBER(relation) ((relation)->rd_node.relNode)
+#endif
+
 /* 17 moved the virtual transaction id into a struct. */
 #if PG_VERSION_NUM >= 170000
 #define COMPAT_MY_LXID (MyProc->vxid.lxid)

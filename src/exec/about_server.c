@@ -8,6 +8,10 @@
  * Heartbeats are among those, what a router sends ahead of a query, and what our
  * views show, be it sorted, joined or added up.
  *
+ * Functions that tell the time, or the like, read no data either, but the answer
+ * must be the transaction's, wherever that runs.  So a statement of these alone
+ * isn't about this server; with one of our functions in it, it is.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -21,19 +25,47 @@
 #include "core/extension.h"
 #include "exec/about_server.h"
 
+/* What was seen of a statement, as long as nothing in it reads data */
+typedef struct Calls
+{
+	bool		own;			/* one of our functions */
+	bool		incidental;		/* one that only goes along with ours */
+} Calls;
+
 static bool reads_relation(const PlannedStmt *plan);
-static bool plan_reads_data(const Plan *plan);
-static bool own_expressions_read_data(const Plan *plan);
-static bool list_reads_data(const List *list);
-static bool reads_data_walker(Node *node, void *context);
-static bool function_reads_data(Oid function, void *context);
+static bool subplans_read_data(const PlannedStmt *plan, Calls *calls);
+static bool plan_reads_data(const Plan *plan, Calls *calls);
+static bool own_expressions_read_data(const Plan *plan, Calls *calls);
+static bool list_reads_data(const List *list, Calls *calls);
+static bool reads_data_walker(Node *node, void *calls);
+static bool tells_time(const Node *node);
+static bool function_reads_data(Oid function, void *calls);
+static bool is_incidental(Oid function);
+static bool own_function_reads_data(Oid function);
 
 /* Does a statement read no data, so that nothing is demanded of it? */
 bool
 about_server(const PlannedStmt *plan)
 {
-	return plan->commandType == CMD_SELECT && plan->subplans == NIL &&
-		!reads_relation(plan) && !plan_reads_data(plan->planTree);
+	Calls		calls = {0};
+
+	return plan->commandType == CMD_SELECT && !reads_relation(plan) &&
+		!subplans_read_data(plan, &calls) && !plan_reads_data(plan->planTree, &calls) &&
+		(calls.own || !calls.incidental);
+}
+
+/* Those of WITH, and of subqueries in expressions. */
+static bool
+subplans_read_data(const PlannedStmt *plan, Calls *calls)
+{
+	ListCell   *cell;
+
+	foreach(cell, plan->subplans)
+	{
+		if (plan_reads_data(lfirst(cell), calls))
+			return true;
+	}
+	return false;
 }
 
 /* A relation that is only named, as a regclass, isn't read. */
@@ -55,48 +87,49 @@ reads_relation(const PlannedStmt *plan)
 
 /* What isn't known here may read data. */
 static bool
-plan_reads_data(const Plan *plan)
+plan_reads_data(const Plan *plan, Calls *calls)
 {
 	ListCell   *cell;
 
 	if (plan == NULL)
 		return false;
-	if (own_expressions_read_data(plan) || list_reads_data(plan->targetlist) ||
-		list_reads_data(plan->qual))
+	if (own_expressions_read_data(plan, calls) ||
+		list_reads_data(plan->targetlist, calls) || list_reads_data(plan->qual, calls))
 		return true;
 	if (IsA(plan, SubqueryScan))
-		return plan_reads_data(((const SubqueryScan *) plan)->subplan);
+		return plan_reads_data(((const SubqueryScan *) plan)->subplan, calls);
 	if (IsA(plan, Append))
 	{
 		foreach(cell, ((const Append *) plan)->appendplans)
 		{
-			if (plan_reads_data(lfirst(cell)))
+			if (plan_reads_data(lfirst(cell), calls))
 				return true;
 		}
 	}
-	return plan_reads_data(outerPlan(plan)) || plan_reads_data(innerPlan(plan));
+	return plan_reads_data(outerPlan(plan), calls) || plan_reads_data(innerPlan(plan), calls);
 }
 
 /* The same of the expressions that a kind of nodes has for itself. */
 static bool
-own_expressions_read_data(const Plan *plan)
+own_expressions_read_data(const Plan *plan, Calls *calls)
 {
 	switch (nodeTag(plan))
 	{
 		case T_Result:
-			return reads_data_walker(((const Result *) plan)->resconstantqual, NULL);
+			return reads_data_walker(((const Result *) plan)->resconstantqual, calls);
 		case T_FunctionScan:
-			return list_reads_data(((const FunctionScan *) plan)->functions);
+			return list_reads_data(((const FunctionScan *) plan)->functions, calls);
 		case T_Limit:
-			return reads_data_walker(((const Limit *) plan)->limitOffset, NULL) ||
-				reads_data_walker(((const Limit *) plan)->limitCount, NULL);
+			return reads_data_walker(((const Limit *) plan)->limitOffset, calls) ||
+				reads_data_walker(((const Limit *) plan)->limitCount, calls);
 		case T_NestLoop:
 		case T_MergeJoin:
 		case T_HashJoin:
 			/* what these sort and hash by are operators of the index kind */
-			return list_reads_data(((const Join *) plan)->joinqual);
+			return list_reads_data(((const Join *) plan)->joinqual, calls);
 		case T_Agg:
 		case T_Append:
+		case T_CteScan:
 		case T_Group:
 		case T_Hash:
 		case T_IncrementalSort:
@@ -114,24 +147,36 @@ own_expressions_read_data(const Plan *plan)
 }
 
 static bool
-list_reads_data(const List *list)
+list_reads_data(const List *list, Calls *calls)
 {
-	return reads_data_walker(unconstify(Node *, (const Node *) list), NULL);
+	return reads_data_walker(unconstify(Node *, (const Node *) list), calls);
 }
 
 static bool
-reads_data_walker(Node *node, void *context)
+reads_data_walker(Node *node, void *calls)
 {
 	if (node == NULL)
 		return false;
-	if (IsA(node, NextValueExpr) || check_functions_in_node(node, function_reads_data, NULL))
+	if (tells_time(node))
+		((Calls *) calls)->incidental = true;
+	if (IsA(node, NextValueExpr) || check_functions_in_node(node, function_reads_data, calls))
 		return true;
-	return expression_tree_walker(node, reads_data_walker, context);
+	return expression_tree_walker(node, reads_data_walker, calls);
+}
+
+/* CURRENT_TIMESTAMP and the like: now(), in another form */
+static bool
+tells_time(const Node *node)
+{
+	return IsA(node, SQLValueFunction) &&
+		((const SQLValueFunction *) node)->op <= SVFOP_LOCALTIMESTAMP_N;
 }
 
 static bool
-function_reads_data(Oid function, void *context)
+function_reads_data(Oid function, void *calls)
 {
+	Calls	   *seen = calls;
+
 	switch (function)
 	{
 		case F_SET_CONFIG:
@@ -148,5 +193,47 @@ function_reads_data(Oid function, void *context)
 	}
 	if (func_volatile(function) == PROVOLATILE_IMMUTABLE)
 		return false;
-	return !extension_owns_schema(get_func_namespace(function));
+	if (extension_owns_schema(get_func_namespace(function)))
+	{
+		seen->own = true;
+		return own_function_reads_data(function);
+	}
+	seen->incidental = true;
+	return !is_incidental(function);
+}
+
+/* What queries of our views come with: the time, names, and how these are written. */
+static bool
+is_incidental(Oid function)
+{
+	switch (function)
+	{
+		case F_CLOCK_TIMESTAMP:
+		case F_CURRENT_DATABASE:
+		case F_EXTRACT_TEXT_TIMESTAMPTZ:
+		case F_NOW:
+		case F_REGCLASSOUT:
+		case F_TIMESTAMPTZ_MI_INTERVAL:
+		case F_TIMESTAMPTZ_OUT:
+		case F_TIMESTAMPTZ_PL_INTERVAL:
+		case F_TO_CHAR_TIMESTAMPTZ_TEXT:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* One of ours: does it read tables, and is to be kept what was promised? */
+static bool
+own_function_reads_data(Oid function)
+{
+	static const char *const names[] = {"block_digests", "block_rows"};
+	char	   *name = get_func_name(function);
+
+	for (int i = 0; name && i < lengthof(names); i++)
+	{
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	}
+	return false;
 }

@@ -12,44 +12,31 @@
 #include "postgres.h"
 
 #include "executor/spi.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
-#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "core/errors.h"
 #include "core/guc.h"
 #include "exec/check.h"
+#include "exec/node_ask.h"
 #include "exec/node_connection.h"
 #include "node/node_catalog.h"
-#include "remote/connection.h"
 
 #define FACTS_QUERY "SELECT name, value FROM consistency.node_facts()"
 
-/*
- * What a node says of itself must neither wait for a position nor come from
- * another one.  Who asks is the current role, whatever the connection was last.
- */
-#define REMOTE_QUERY \
-	"SET LOCAL consistency = 'weak'; SET LOCAL consistency.write_forwarding = off; " \
-	"SET LOCAL role = %s; " FACTS_QUERY
+/* What a node says of itself must neither wait for a position nor come from another one. */
+#define FACTS_SETTINGS \
+	"SET LOCAL consistency = 'weak'; SET LOCAL consistency.write_forwarding = off;"
 
 /* how long one node may take to answer, milliseconds */
 #define ANSWER_LIMIT_MS 5000
-
-/* how often that is looked at, while nothing comes */
-#define WAIT_MS 100
 
 static List *local_facts(void);
 static CheckNode *describe(const ForeignServer *server);
 static bool role_is_mapped(Oid serverid, Oid roleid);
 static void ask(CheckNode *node, Oid serverid);
-static bool ask_over(CheckNode *node, RemoteConnection *connection, TimestampTz deadline);
-static bool send_and_read(CheckNode *node, RemoteConnection *connection, TimestampTz deadline);
-static bool wait_for_result(CheckNode *node, RemoteConnection *connection,
-							TimestampTz deadline);
-static bool accept_result(CheckNode *node, PGconn *conn, const PGresult *result);
+static void forget_facts(void *node);
+static void accept_facts(void *node, const PGresult *result, int encoding);
 static CheckFact *make_fact(const char *name, const char *value);
 
 /*
@@ -147,137 +134,43 @@ role_is_mapped(Oid serverid, Oid roleid)
 static void
 ask(CheckNode *node, Oid serverid)
 {
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ANSWER_LIMIT_MS);
-	RemoteConnection *connection;
+	NodeQuestion question = {
+		.settings = FACTS_SETTINGS,
+		.query = FACTS_QUERY,
+		.deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ANSWER_LIMIT_MS),
+		.begin = forget_facts,
+		.accept = accept_facts,
+		.arg = node,
+	};
 
 	if (!node->mapped)
 	{
 		remote_error_set(&node->error, ERRCODE_UNDEFINED_OBJECT, "no usable user mapping");
 		return;
 	}
-
-	/* One that was kept from earlier may be broken by now. */
-	connection = connection_find(serverid, node_connection_user(serverid));
-	node->asked = connection != NULL && ask_over(node, connection, deadline);
-	if (!node->asked && GetCurrentTimestamp() < deadline)
-	{
-		memset(&node->error, 0, sizeof(node->error));
-		connection = node_connection_open(serverid, &node->error);
-		node->connected = connection != NULL;
-		node->asked = connection != NULL && ask_over(node, connection, deadline);
-	}
-	if (!node->asked)
-	{
-		if (node->error.message == NULL)
-			remote_error_set(&node->error, ERRCODE_CONNECTION_FAILURE, "no answer");
-		(void) errors_make_readable(node->error.message);
-	}
+	node->asked = node_ask(serverid, &question, &node->error);
+	node->connected = question.connected;
 }
 
-/* The same over a connection, which is handed back. */
-static bool
-ask_over(CheckNode *node, RemoteConnection *connection, TimestampTz deadline)
+static void
+forget_facts(void *node)
 {
-	bool		ok;
-
-	PG_TRY();
-	{
-		ok = send_and_read(node, connection, deadline);
-	}
-	PG_CATCH();
-	{
-		connection_release(connection, false);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
-	connection_release(connection, ok);
-	return ok;
+	((CheckNode *) node)->facts = NIL;
 }
 
-/* Send the query and read up to its end. */
-static bool
-send_and_read(CheckNode *node, RemoteConnection *connection, TimestampTz deadline)
+static void
+accept_facts(void *arg, const PGresult *result, int encoding)
 {
-	PGconn	   *conn = connection->conn;
-	Oid			role = GetUserId();
-	const char *name = role == connection->login ? "none" : GetUserNameFromId(role, false);
-	bool		ok = true;
+	CheckNode  *node = arg;
 
-	node->facts = NIL;
-	if (!PQexitPipelineMode(conn) ||
-		!PQsendQuery(conn, psprintf(REMOTE_QUERY, quote_literal_cstr(name))))
-	{
-		remote_error_from_connection(&node->error, conn);
-		return false;
-	}
-	while (ok)
-	{
-		PGresult   *result;
-
-		if (!wait_for_result(node, connection, deadline))
-			return false;
-		result = PQgetResult(conn);
-		if (result == NULL)
-			break;
-		PG_TRY();
-		{
-			ok = accept_result(node, conn, result);
-		}
-		PG_FINALLY();
-		{
-			PQclear(result);
-		}
-		PG_END_TRY();
-	}
-	return ok;
-}
-
-/* Wait until PQgetResult() doesn't block.  False, with node->error, in vain. */
-static bool
-wait_for_result(CheckNode *node, RemoteConnection *connection, TimestampTz deadline)
-{
-	PGconn	   *conn = connection->conn;
-
-	while (PQflush(conn) > 0 || PQisBusy(conn))
-	{
-		if (GetCurrentTimestamp() >= deadline)
-		{
-			remote_error_set(&node->error, ERRCODE_CONNECTION_FAILURE, "no answer in time");
-			return false;
-		}
-		(void) connection_wait(connection, WL_SOCKET_READABLE, WAIT_MS);
-		if (!PQconsumeInput(conn))
-		{
-			remote_error_from_connection(&node->error, conn);
-			return false;
-		}
-	}
-	return true;
-}
-
-/* Take the rows of a result, or its error.  False on error. */
-static bool
-accept_result(CheckNode *node, PGconn *conn, const PGresult *result)
-{
-	int			encoding = PQclientEncoding(conn);
-
-	if (PQresultStatus(result) != PGRES_TUPLES_OK &&
-		PQresultStatus(result) != PGRES_COMMAND_OK)
-	{
-		remote_error_from_setup(&node->error, result, conn);
-		return false;
-	}
 	for (int i = 0; i < PQntuples(result); i++)
 	{
-		char	   *name = PQgetvalue(result, i, 0);
-		char	   *value = PQgetvalue(result, i, 1);
+		char	   *value = node_ask_value(result, i, 1, encoding);
 
-		if (!PQgetisnull(result, i, 1))
+		if (value)
 			node->facts = lappend(node->facts,
-								  make_fact(pg_any_to_server(name, strlen(name), encoding),
-											pg_any_to_server(value, strlen(value), encoding)));
+								  make_fact(node_ask_value(result, i, 0, encoding), value));
 	}
-	return true;
 }
 
 static CheckFact *

@@ -67,6 +67,7 @@ static void consistency_ExecutorEnd(QueryDesc *queryDesc);
 static bool serves_clients(void);
 static void enforce_statement(QueryDesc *queryDesc);
 static void enforce_nested(QueryDesc *queryDesc, int eflags);
+static List *relations_read(const PlannedStmt *plan);
 static bool asks_for_no_rows(const PlannedStmt *plan);
 static Requirement note_promise(void);
 static MeetFailure meet_for_statement(QueryDesc *queryDesc, Requirement *requirement,
@@ -222,7 +223,31 @@ declare(const QueryDesc *queryDesc, Declaration *declaration)
 
 	nesting_locate(queryDesc->sourceText, false, &location, &length);
 	declaration_of_statement(declaration, nesting_depth > 0 ? NULL : queryDesc->sourceText,
-							 location, length, plan->relationOids);
+							 location, length, relations_read(plan));
+}
+
+/*
+ * The relations that a plan reads; views among them, as their owners have a say.
+ * PostgreSQL's list has those as well that are only named, as a regclass.
+ */
+static List *
+relations_read(const PlannedStmt *plan)
+{
+	List	   *relations = NIL;
+	int			n = 0;
+	ListCell   *cell;
+
+	foreach(cell, plan->rtable)
+		n += OidIsValid(lfirst_node(RangeTblEntry, cell)->relid);
+	if (n == list_length(plan->relationOids))
+		return plan->relationOids;
+
+	foreach(cell, plan->rtable)
+	{
+		if (OidIsValid(lfirst_node(RangeTblEntry, cell)->relid))
+			relations = lappend_oid(relations, lfirst_node(RangeTblEntry, cell)->relid);
+	}
+	return relations;
 }
 
 /*
@@ -292,7 +317,7 @@ static bool
 asks_for_no_rows(const PlannedStmt *plan)
 {
 	const Node *count = IsA(plan->planTree, Limit) ?
-		((const Limit *) plan->planTree)->limitCount : NULL;
+	((const Limit *) plan->planTree)->limitCount : NULL;
 
 	return count && IsA(count, Const) && !((const Const *) count)->constisnull &&
 		DatumGetInt64(((const Const *) count)->constvalue) == 0;

@@ -37,6 +37,7 @@
 #include "requirement/requirement.h"
 #include "session/session.h"
 #include "stats/last_read.h"
+#include "stats/wait_histogram.h"
 
 typedef struct ForwardScanState
 {
@@ -354,6 +355,8 @@ explain_scan(CustomScanState *node, List *ancestors, ExplainState *es)
 	ExplainPropertyText("Requirement", requirement_text(&requirement, text), es);
 	ExplainPropertyText("Node", state->node_name ? state->node_name : "primary", es);
 	ExplainPropertyText("Reason", state->reason, es);
+	if (es->analyze && (state->waited_us >= WAIT_SHORTEST_US || es->format != EXPLAIN_FORMAT_TEXT))
+		ExplainPropertyFloat("Waited", "ms", state->waited_us / 1000.0, 3, es);
 	if (es->verbose)
 		ExplainPropertyText("Remote SQL", state->text.sql, es);
 }

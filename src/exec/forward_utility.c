@@ -21,9 +21,8 @@
 #include "executor/tstoreReceiver.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
-#include "utils/lsyscache.h"
 
-#include "core/extension.h"
+#include "exec/ahead.h"
 #include "exec/client_transaction.h"
 #include "exec/forward.h"
 #include "exec/forward_copy.h"
@@ -50,7 +49,6 @@ static Place place_of(Node *statement, const Declaration *declaration);
 static Place place_of_explain(const ExplainStmt *statement);
 static Place place_of_copy(const CopyStmt *statement, const Declaration *declaration);
 static Place place_of_definition(Node *statement);
-static bool is_own_procedure(const CallStmt *statement);
 static bool makes_temporary(Node *statement);
 static bool is_temporary(const RangeVar *relation);
 static bool is_in_temporary_schema(const List *name);
@@ -158,7 +156,9 @@ place_of(Node *statement, const Declaration *declaration)
 			/* Outside a transaction PostgreSQL says what is wrong with it. */
 			return IsTransactionBlock() ? PLACE_PRIMARY : PLACE_HERE;
 		case T_CallStmt:
-			return is_own_procedure((CallStmt *) statement) ? PLACE_HERE : PLACE_PRIMARY;
+			/* That waits for this server. */
+			return ahead_is_wait_for(((CallStmt *) statement)->funcexpr->funcid) ?
+				PLACE_HERE : PLACE_PRIMARY;
 		case T_NotifyStmt:
 			return PLACE_PRIMARY;
 		case T_ExplainStmt:
@@ -202,13 +202,6 @@ static Place
 place_of_definition(Node *statement)
 {
 	return makes_temporary(statement) ? PLACE_NOWHERE : PLACE_PRIMARY_CATALOGS;
-}
-
-/* consistency.wait_for, which waits for this server */
-static bool
-is_own_procedure(const CallStmt *statement)
-{
-	return extension_owns_schema(get_func_namespace(statement->funcexpr->funcid));
 }
 
 static bool

@@ -234,7 +234,7 @@ explain_scan(CustomScanState *node, List *ancestors, ExplainState *es)
 	ExplainPropertyText("Requirement", requirement_text(&state->route.requirement, requirement), es);
 	ExplainPropertyText("Node", state->node_name ? state->node_name : "local", es);
 	ExplainPropertyText("Reason", state->route.reason, es);
-	if (es->analyze && state->waited_us > 0)
+	if (es->analyze && (state->waited_us > 0 || es->format != EXPLAIN_FORMAT_TEXT))
 		ExplainPropertyFloat("Waited", "ms", state->waited_us / 1000.0, 3, es);
 	if (es->verbose)
 		ExplainPropertyText("Remote SQL", state->sql, es);

@@ -53,7 +53,6 @@ static uint64 report_fingerprint;
 
 static bool check_asked(char **newval, void **extra, GucSource source);
 static const char *show_report(void);
-static bool asked(void);
 static void track_transaction(XactEvent event, void *arg);
 static void track_subtransaction(SubXactEvent event, SubTransactionId subid,
 								 SubTransactionId parent, void *arg);
@@ -89,8 +88,9 @@ check_asked(char **newval, void **extra, GucSource source)
 	return **newval == '\0' || strcmp(*newval, "on") == 0;
 }
 
-static bool
-asked(void)
+/* Is the session one of another node, for a client of that one? */
+bool
+settings_report_asked(void)
 {
 	return asked_setting != NULL && asked_setting[0] != '\0';
 }
@@ -99,7 +99,7 @@ asked(void)
 void
 settings_report_touch(void)
 {
-	if (!asked() || touched || proc_exit_inprogress)
+	if (!settings_report_asked() || touched || proc_exit_inprogress)
 		return;
 	SetConfigOption(SETTINGS_REPORT_NAME, "on", PGC_USERSET, PGC_S_SESSION);
 	touched = true;
@@ -126,7 +126,7 @@ show_report(void)
 {
 	uint64		now;
 
-	if (!asked())
+	if (!settings_report_asked())
 		return "";
 	touched = false;
 	now = fingerprint();

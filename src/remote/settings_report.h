@@ -30,6 +30,7 @@ typedef struct ReportedSetting
 
 extern void settings_report_init(void);
 extern void settings_report_touch(void);
+extern bool settings_report_asked(void);
 extern bool settings_report_next(const char **report, ReportedSetting *setting);
 
 #endif							/* CONSISTENCY_SETTINGS_REPORT_H */

@@ -28,6 +28,7 @@ static Datum histogram_array(const ReadTotals *totals);
 
 PG_FUNCTION_INFO_V1(consistency_stat_reads);
 PG_FUNCTION_INFO_V1(consistency_wait_bounds);
+PG_FUNCTION_INFO_V1(consistency_wait_quantile);
 
 /*
  * consistency.stat_reads(): a row for each kind of reads that there were
@@ -145,4 +146,31 @@ consistency_wait_bounds(PG_FUNCTION_ARGS)
 		bounds[i] = Float8GetDatum(wait_bucket_bound(i));
 	PG_RETURN_ARRAYTYPE_P(construct_array(bounds, WAIT_BUCKETS, FLOAT8OID, sizeof(float8),
 										  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+/*
+ * consistency.wait_quantile(histogram, shorter, quantile): what this part of
+ * all reads didn't exceed, in milliseconds.  For histograms that were added up,
+ * or of which an older one was subtracted.
+ */
+Datum
+consistency_wait_quantile(PG_FUNCTION_ARGS)
+{
+	ArrayType  *histogram = PG_GETARG_ARRAYTYPE_P(0);
+	int64		shorter = PG_GETARG_INT64(1);
+	double		quantile = PG_GETARG_FLOAT8(2);
+	uint64		buckets[WAIT_BUCKETS];
+
+	if (ARR_NDIM(histogram) != 1 || ARR_DIMS(histogram)[0] != WAIT_BUCKETS ||
+		array_contains_nulls(histogram))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a wait histogram has %d counts", WAIT_BUCKETS)));
+	if (!(quantile >= 0 && quantile <= 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a quantile is between 0 and 1")));
+	for (int i = 0; i < WAIT_BUCKETS; i++)
+		buckets[i] = (uint64) Max(((int64 *) ARR_DATA_PTR(histogram))[i], 0);
+	PG_RETURN_FLOAT8(wait_quantile(buckets, (uint64) Max(shorter, 0), quantile));
 }

@@ -58,3 +58,11 @@ CREATE FUNCTION consistency.wait_bounds() RETURNS double precision[]
 COMMENT ON FUNCTION consistency.wait_bounds() IS
     'upper bounds of the buckets of consistency.stat_reads.wait_histogram, in milliseconds; the last bucket has none';
 GRANT EXECUTE ON FUNCTION consistency.wait_bounds() TO PUBLIC;
+
+CREATE FUNCTION consistency.wait_quantile(histogram bigint[], shorter bigint, quantile double precision)
+    RETURNS double precision
+    LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'consistency_wait_quantile';
+COMMENT ON FUNCTION consistency.wait_quantile(bigint[], bigint, double precision) IS
+    'wait that this part (0 to 1) of reads did not exceed, in milliseconds: of a wait_histogram, or several added up, and the number of reads that did not wait';
+GRANT EXECUTE ON FUNCTION consistency.wait_quantile(bigint[], bigint, double precision) TO PUBLIC;

@@ -25,6 +25,9 @@ file of its own, in which the address of each node is that of its own link to it
 With the option clocks => 1 every server looks at a clock of its own (libfaketime),
 which set_clock() steps; their monotonic clocks stay what they are.
 
+A pooler between clients and all nodes is had with start_pooler(), and gone with
+stop_pooler().  Its connections to the nodes go over the clients' links.
+
 Links are told apart by loopback addresses: 127.x.y.N for all links from the Nth.
 
 =cut
@@ -35,6 +38,7 @@ use strict;
 use warnings FATAL => 'all';
 
 use parent 'ConsistencyCluster';
+use PgBouncer;
 use PostgreSQL::Test::Utils;
 use Proxy;
 
@@ -43,7 +47,9 @@ sub new
 	my ($class, %arg) = @_;
 	# run by run others, so that runs at the same time don't meet
 	my $net = sprintf '127.%d.%d', 1 + int($$ / 250) % 250, 1 + $$ % 250;
-	return $class->SUPER::new(%arg, net => $net);
+	# a replica that follows another primary gets there within a fault's time
+	my $conf = "wal_retrieve_retry_interval = '100ms'\n" . ($arg{conf} // '');
+	return $class->SUPER::new(%arg, conf => $conf, net => $net);
 }
 
 sub proxy { my ($self) = @_; return $self->{proxy} //= $self->_make_proxy; }
@@ -153,9 +159,27 @@ sub address
 	return ($self->_address_of('client'), $self->node($name)->port);
 }
 
+# pgbouncer in transaction mode: few connections, which many clients take turns with,
+# and none of them for long.  A node that is back is tried again soon.  Takes settings
+# of pgbouncer.
+sub start_pooler
+{
+	my ($self, %settings) = @_;
+	$self->{pooler} = PgBouncer->new(
+		nodes => { map { $_ => [ $self->address($_) ] } $self->names },
+		user => 'app', password => $self->password_of('app'),
+		settings => {
+			default_pool_size => 2, server_idle_timeout => 1, server_lifetime => 3, server_login_retry => 1,
+			server_connect_timeout => 2, query_wait_timeout => 4, %settings });
+	return;
+}
+
+sub stop_pooler { my ($self) = @_; (delete $self->{pooler})->stop if $self->{pooler}; return; }
+
 sub connect
 {
 	my ($self, $name, %arg) = @_;
+	return $self->{pooler}->connect($name, %arg) if delete $arg{pooled};
 	return $self->SUPER::connect($name, %arg) unless delete $arg{directly};
 	my $node = $self->node($name);
 	my $user = $arg{user} // $self->superuser;

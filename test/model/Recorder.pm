@@ -105,6 +105,12 @@ sub leave
 	return;
 }
 
+sub _connect
+{
+	my ($self) = @_;
+	return $self->{cluster}->connect($self->{node}, application_name => "client $self->{process}");
+}
+
 # Connected?  Does that, if not; false if it doesn't work now.  In a session's
 # beginning on_session is called, that reads all keys.
 sub ready
@@ -113,7 +119,7 @@ sub ready
 	if (!$self->{wire})
 	{
 		local $WireClient::timeout = 3;
-		my $wire = eval { $self->{cluster}->connect($self->{node}, application_name => "client $self->{process}") };
+		my $wire = eval { $self->_connect };
 		my $error = $wire ? $self->_greet($wire) : 1;
 		if ($error)
 		{
@@ -197,7 +203,7 @@ sub operation
 	$op{completed} = now();
 	$op{outcome} = $good ? 'ok' : $self->_outcome($died, \%op);
 	$op{ops} = \@ops if $good;
-	$self->_note_token if $self->{session} == $before;
+	$self->_note_token($op{outcome}) if $self->{session} == $before;
 	$op{token} = $self->{token} if $self->{token} && $self->{session} == $before && $op{outcome} eq 'ok';
 	$op{completed} = undef if $op{outcome} eq 'unknown';
 	$self->{out}->print(History::line(%op));

@@ -15,8 +15,9 @@ Run - one workload under one level with one schedule of faults, judged
 
 Clients are processes; each writes a history of its own, and all of them become
 the run's.  Half of them stay at a node each, the others move; every sixth one lets
-whatever can be routed be routed.  The faults happen
-in this process.  When time is up, all is healed, clients look at the end state,
+whatever can be routed be routed.  With pooled => 'token' those that move go by a
+pooler in transaction mode and hand in their tokens; with pooled => 'forgetful' they
+don't.  The faults happen in this process.  When time is up, all is healed, clients look at the end state,
 and stop.
 
 What clients and faults draw at random depends on the seed alone.  How they meet
@@ -34,6 +35,7 @@ use Check;
 use Faults;
 use History;
 use POSIX ();
+use PooledRecorder;
 use PostgreSQL::Test::Utils;
 use Recorder;
 use Store;
@@ -82,10 +84,12 @@ sub go
 		cluster => $cluster, seed => $self->{seed}, kinds => $self->{faults},
 		tables => [ $self->{workload}->tables ]);
 	$self->_set_up;
+	$cluster->start_pooler if $self->{pooled};
 	$self->{began} = time;
 	$self->_start_client($_) for 1 .. $self->{workload}->clients;
 	my $good = eval { $self->_run($faults); 1 };
 	my $error = $@;
+	$cluster->stop_pooler;
 	if (!$good)
 	{
 		kill 'KILL', grep { $_ } values %{ $self->{pid} };
@@ -181,7 +185,9 @@ sub _client
 	my $workload = $self->_workload($number);
 	my @nodes = $self->_nodes;
 	srand($self->{seed} * 1000 + $number);
-	my $client = Recorder->new(
+	my $pooled = $self->{pooled} && $number % 2 == 0;
+	my $client = ($pooled ? 'PooledRecorder' : 'Recorder')->new(
+		forgetful => $pooled && $self->{pooled} eq 'forgetful',
 		cluster => $self->{cluster}, process => $number, level => $workload->level,
 		settings => [ $workload->settings, "SET consistency.routing = '" . ($self->{routing} // ($number % 6 ? 'auto' : 'always')) . "'" ], home => $workload->home // $nodes[ $number % @nodes ],
 		file => "$self->{directory}/client$number.jsonl");
@@ -242,7 +248,7 @@ sub _judge
 	my $history = History->read("$directory/setup.jsonl", map { "$directory/client$_.jsonl" } sort { $a <=> $b } keys %{ $self->{pid} });
 	my %about = (
 		workload => $self->{arg_workload}, level => $self->{level}, seed => $self->{seed},
-		schedule => $self->{faults}, faults => [ $faults->log ]);
+		schedule => $self->{faults}, pooled => $self->{pooled}, faults => [ $faults->log ]);
 	%{ $history->about } = (%{ $history->about }, %about);
 	$history->write("$directory/history.jsonl");
 	my %counts = (ok => 0, failed => 0, unknown => 0);

@@ -34,6 +34,7 @@ Options of new():
   extension  0: neither extension, servers nor mappings
   monitor    0: no consistency.monitor_role
   setup      SQL to run at the primary before replicas are made
+  install_path  where another PostgreSQL is: the directory above its bin
 
 =cut
 
@@ -75,7 +76,8 @@ sub new
 
 	foreach my $name ('primary', map { $_->{name} } @$replicas)
 	{
-		$self->{node}{$name} = PostgreSQL::Test::Cluster->new($name);
+		$self->{node}{$name} = PostgreSQL::Test::Cluster->new($name,
+			$arg{install_path} ? (install_path => $arg{install_path}) : ());
 		push @{ $self->{order} }, $name;
 	}
 

@@ -18,7 +18,8 @@ PgBouncer - a pgbouncer in front of nodes
 =head1 DESCRIPTION
 
 Runs the packaged pgbouncer in transaction mode, on a socket of its own.  Each
-node appears as a database of that name.  Clients log in without a password: it
+node appears as a database of that name; instead of a node its address can be given,
+as [ host, port ].  Clients log in without a password: it
 is for the pooler to have one.
 
 =cut
@@ -64,7 +65,8 @@ sub new
 	foreach my $name (sort keys %{ $arg{nodes} })
 	{
 		my $node = $arg{nodes}{$name};
-		$ini .= "$name = host='" . $node->host . "' port='" . $node->port . "' dbname='postgres'\n";
+		my ($host, $port) = ref $node eq 'ARRAY' ? @$node : ($node->host, $node->port);
+		$ini .= "$name = host='$host' port='$port' dbname='postgres'\n";
 	}
 	$ini .= "[pgbouncer]\n";
 	$ini .= "$_ = $settings{$_}\n" for sort keys %settings;

@@ -7,7 +7,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(87);
+SELECT plan(90);
 
 -- all members, as pg_describe_object names them
 CREATE TEMP VIEW member AS
@@ -75,6 +75,9 @@ SELECT bag_eq(
               ('function consistency.stat_violations()'),
               ('function consistency.violations()'),
               ('function consistency.wait_bounds()'),
+              ('function consistency.wait_quantile(bigint[],bigint,double precision)'),
+              ('function consistency.alerts(interval,bigint,interval,integer,interval,double precision,double precision,double precision,interval,bigint)'),
+              ('function consistency.dashboard()'),
               ('view consistency.stat_nodes'),
               ('view consistency.stat_reads'),
               ('view consistency.stat_tables'),
@@ -85,6 +88,16 @@ SELECT bag_eq(
               ('function consistency.node_facts()'),
               ('function consistency."check"()'),
               ('view consistency.nodes'),
+              ('function consistency.verify_nodes(regclass,double precision,text[],integer,bigint,boolean,bigint)'),
+              ('function consistency.block_digests(oid,oid,bigint,bigint,integer)'),
+              ('function consistency.block_rows(oid,oid,bigint)'),
+              ('table consistency.verification_runs'),
+              ('table consistency.verification_progress'),
+              ('table consistency.verification_findings'),
+              ('sequence consistency.verification_runs_verification_seq'),
+              ('sequence consistency.verification_findings_id_seq'),
+              ('view consistency.verifications'),
+              ('view consistency.differences'),
               ('table consistency.replica_ids'),
               ('function consistency.replica_id()'),
               ('function consistency.draw_replica_id()'),
@@ -128,6 +141,14 @@ SELECT has_view('consistency', 'policies', 'consistency.policies is there');
 SELECT columns_are('consistency', 'policies',
     ARRAY['relation', 'kind', 'level', 'max_staleness', 'max_lag', 'on_timeout'],
     'columns of consistency.policies');
+SELECT columns_are('consistency', 'verifications',
+    ARRAY['verification', 'node', 'relation', 'state', 'equal', 'differences', 'rows', 'blocks', 'skipped',
+          'sample', 'failure', 'begun', 'updated'],
+    'columns of consistency.verifications');
+SELECT columns_are('consistency', 'differences',
+    ARRAY['verification', 'node', 'relation', 'place', 'key', 'difference', 'columns', 'detail', 'timeline',
+          'position', 'found'],
+    'columns of consistency.differences');
 SELECT has_view('consistency', 'presets', 'consistency.presets is there');
 SELECT columns_are('consistency', 'presets',
     ARRAY['preset', 'used_for', 'kind', 'level', 'max_staleness', 'on_timeout', 'merging', 'beside', 'reason'],
@@ -153,6 +174,12 @@ SELECT columns_are('consistency', 'stat_nodes',
           'heartbeat_age', 'round_trip', 'connections', 'routed', 'requests', 'errors', 'last_error',
           'last_error_at', 'state_changes', 'last_state_change_at'],
     'columns of consistency.stat_nodes');
+
+SELECT is(proargnames, ARRAY['max_lag', 'max_lag_bytes', 'max_heartbeat_age', 'min_replicas', 'violations_within',
+                             'max_refused', 'max_stale', 'max_fallback', 'max_wait_p99', 'min_reads',
+                             'severity', 'subject', 'alert', 'value', 'threshold', 'message', 'hint'],
+          'alerts: its thresholds and columns')
+  FROM pg_proc WHERE oid = 'consistency.alerts'::regproc;
 
 SELECT columns_are('consistency', 'clock',
     ARRAY['stamp', 'time', 'physical', 'ahead', 'mark', 'far_stamps', 'last_far_stamp'],
@@ -237,12 +264,12 @@ SELECT isnt_definer('consistency', 'level_facts', ARRAY[]::text[]);
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN member m ON m.objid = p.oid
         WHERE m.classid = 'pg_proc'::regclass AND p.pronamespace = 'consistency'::regnamespace
-          AND p.proparallel = 's' AND p.proname NOT IN ('fdw_validator', 'clock_time', 'presets', 'recommend', 'wait_bounds') $$,
+          AND p.proparallel = 's' AND p.proname NOT IN ('fdw_validator', 'clock_time', 'presets', 'recommend', 'wait_bounds', 'wait_quantile') $$,
     'no function that depends on the session claims to be parallel safe');
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN member m ON m.objid = p.oid
         WHERE m.classid = 'pg_proc'::regclass AND p.pronamespace = 'consistency'::regnamespace
-          AND p.provolatile = 'i' AND p.proname NOT IN ('clock_time', 'presets', 'wait_bounds') $$,
+          AND p.provolatile = 'i' AND p.proname NOT IN ('clock_time', 'presets', 'wait_bounds', 'wait_quantile') $$,
     'no function whose answer can change claims to be immutable');
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN member m ON m.objid = p.oid

@@ -5,7 +5,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(63);
+SELECT plan(69);
 
 CREATE ROLE tap_nobody;
 CREATE ROLE tap_watcher IN ROLE pg_monitor;
@@ -32,7 +32,8 @@ SELECT bag_eq(
               ('set_policy'), ('drop_policy'), ('policy_fields'),
               ('transaction_status'), ('transaction_ticket'),
               ('recommend'), ('presets'), ('apply_preset'), ('table_facts'), ('level_facts'), ('advise'),
-              ('replica_id'), ('clock_next'), ('clock_time'), ('wait_bounds') $$,
+              ('replica_id'), ('clock_next'), ('clock_time'), ('wait_bounds'),
+              ('wait_quantile') $$,
     'functions of PUBLIC');
 SELECT is_empty(
     $$ SELECT c.oid::regclass FROM pg_class c
@@ -55,6 +56,14 @@ SELECT table_privs_are('consistency', 'nodes', 'pg_monitor', ARRAY['SELECT']);
 SELECT table_privs_are('consistency', 'nodes', 'tap_watcher', ARRAY['SELECT']);
 SELECT function_privs_are('consistency', 'check', ARRAY[]::text[], 'tap_watcher', ARRAY['EXECUTE']);
 SELECT function_privs_are('consistency', 'node_facts', ARRAY[]::text[], 'tap_watcher', ARRAY['EXECUTE']);
+SELECT function_privs_are('consistency', 'verify_nodes',
+    ARRAY['regclass', 'double precision', 'text[]', 'integer', 'bigint', 'boolean', 'bigint'], 'tap_watcher', ARRAY['EXECUTE']);
+SELECT function_privs_are('consistency', 'block_digests', ARRAY['oid', 'oid', 'bigint', 'bigint', 'integer'],
+    'tap_watcher', ARRAY['EXECUTE']);
+SELECT function_privs_are('consistency', 'block_rows', ARRAY['oid', 'oid', 'bigint'], 'tap_watcher', ARRAY['EXECUTE']);
+SELECT table_privs_are('consistency', 'verifications', 'tap_watcher', ARRAY['SELECT']);
+SELECT table_privs_are('consistency', 'differences', 'tap_watcher', ARRAY['SELECT']);
+SELECT table_privs_are('consistency', 'verification_findings', 'tap_watcher', ARRAY[]::text[]);
 SELECT is_empty(
     $$ SELECT c.oid::regclass FROM pg_class c
         WHERE c.relnamespace = 'consistency'::regnamespace

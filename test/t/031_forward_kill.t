@@ -5,7 +5,7 @@
 # unknown is as its ticket tells; money is neither made nor lost; nobody hung.
 #
 # Commits wait for one of the replicas, so that a failover loses none that was
-# acknowledged.  KILL_SECONDS makes it longer (make soak), KILL_SEED repeats a
+# acknowledged.  KILL_SECONDS makes it longer (as make soak does), KILL_SEED repeats a
 # run's moments.
 
 use strict;

@@ -68,5 +68,15 @@ is(last_read(), $writes, 'drop_policy()');
 is($cluster->sql('near', q{SELECT value FROM consistency.node_facts() WHERE name = 'in_recovery'}),
 	'true', 'node_facts() tells of the replica');
 
+# a transaction that runs at the primary has the primary's time, however it is asked for
+$session->do('BEGIN');
+$session->do('UPDATE t SET v = v + 1');
+my $time = $session->value('SELECT now() FROM t');
+foreach my $ask ('now()', 'CURRENT_TIMESTAMP', 'LOCALTIMESTAMP::timestamptz', 'transaction_timestamp()')
+{
+	is($session->value("SELECT $ask"), $time, "$ask in a transaction at the primary");
+}
+$session->do('COMMIT');
+
 $session->close;
 done_testing();

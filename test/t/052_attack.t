@@ -90,6 +90,10 @@ foreach my $case (
 	[ 'LongFork', 'sequential', 'fits,late,reset' ],
 	[ 'Chains', 'causal', 'pause,stop,slow' ],
 	[ 'Append', 'causal', 'delay,kill,ddl' ],
+	[ 'Monotonic', 'causal', 'fits,late,refuse' ],
+	[ 'Serializable', 'sequential', 'delay,checkpoint' ],
+	[ 'Bank', 'session', 'fits,storm' ],
+	[ 'Mixed', 'causal', 'fits,slow_commit' ],
 	[ 'Staleness', 'bounded', 'pause,isolate,conflict' ])
 {
 	my ($workload, $level, $faults) = @$case;

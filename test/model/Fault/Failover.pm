@@ -79,7 +79,7 @@ sub _rejoin
 	$faults->try_sql($faults->primary, 'CHECKPOINT');
 	my $file = $old->data_dir . '/postgresql.conf';
 	my $conf = slurp_file($file);
-	run_log([ 'pg_rewind', '--target-pgdata', $old->data_dir, '--source-server', $new->connstr('postgres') ])
+	run_log([ $old->installed_command('pg_rewind'), '--target-pgdata', $old->data_dir, '--source-server', $new->connstr('postgres') ])
 	  or die "pg_rewind of $name has failed\n";
 	open my $out, '>', $file or die $!;
 	print $out $conf;
@@ -148,17 +148,18 @@ sub failover
 }
 
 # The primary is cut off from the other nodes, and goes on serving clients while
-# another one takes over.  A lossy one: it is written to meanwhile, without
-# synchronous standbys.
+# another one takes over.  Its connections to them hang, or break: then the others find
+# the new one sooner.  A lossy one: it is written to meanwhile, without synchronous
+# standbys.
 sub deposed
 {
 	my ($faults, $lossy) = @_;
-	my $old = $faults->primary;
+	my ($old, $mode) = ($faults->primary, $faults->any(qw(cut refuse)));
 	return {
 		alone => 1,
-		what => "$old is cut off, deposed, and goes on",
+		what => "$old is cut off ($mode), deposed, and goes on",
 		begin => sub {
-			_network($faults, 'cut', $old);
+			_network($faults, $mode, $old);
 			usleep($lossy ? 700_000 : 200_000);
 			_promote($faults, _furthest($faults));
 			# replicas that can reach the old one don't get there any more
