@@ -18,9 +18,10 @@
 
 #include "core/errors.h"
 #include "node/node_table.h"
+#include "node/node_votes.h"
 #include "session/commit_position.h"
 
-#define STATUS_COLUMNS	7
+#define STATUS_COLUMNS	8
 
 PG_FUNCTION_INFO_V1(consistency_node_status);
 
@@ -30,7 +31,8 @@ PG_FUNCTION_INFO_V1(consistency_node_status);
  *		to a router that wants to know whom it talks to.
  *
  * The position is what a replica has replayed at least; and what every commit
- * that a primary has acknowledged is in at most, asynchronous ones among them.
+ * that a primary has acknowledged is in at most, asynchronous ones among them.  It
+ * isn't settled while it may be lower than before the server was started.
  */
 Datum
 consistency_node_status(PG_FUNCTION_ARGS)
@@ -58,6 +60,7 @@ consistency_node_status(PG_FUNCTION_ARGS)
 	values[4] = Int32GetDatum((int32) position.tli);
 	values[5] = LSNGetDatum(position.lsn);
 	values[6] = CStringGetTextDatum(CONSISTENCY_VERSION);
+	values[7] = BoolGetDatum(node_votes_settled());
 
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -156,6 +156,8 @@ use_node(const char *host, const char *port)
 		node->health = NODE_UNKNOWN;
 		node->role = NODE_ROLE_UNKNOWN;
 		node->position = POSITION_NONE;
+		node->vote = POSITION_NONE;
+		node->voted_us = 0;
 		node->lag_us = -1;
 		node->heartbeat_us = 0;
 		node->round_trip_us = 0;
@@ -353,6 +355,9 @@ node_table_heartbeat(int slot, uint32 generation, const NodeHeartbeat *heartbeat
 		 */
 		node->position = heartbeat->first ? heartbeat->position :
 			position_max(node->position, heartbeat->position);
+		node->instance = heartbeat->instance;
+		node->vote = heartbeat->position;
+		node->voted_us = heartbeat->settled ? heartbeat->asked_us : 0;
 		node_table_follow_timeline();
 		if (heartbeat->role == NODE_PRIMARY)
 		{
@@ -370,6 +375,7 @@ node_table_heartbeat(int slot, uint32 generation, const NodeHeartbeat *heartbeat
 
 	if (news)
 		ConditionVariableBroadcast(&node_table->answered);
+	ConditionVariableBroadcast(&node_table->voted);
 }
 
 /*
