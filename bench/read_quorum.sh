@@ -10,7 +10,7 @@ start_replica far primary "${with_extension[@]}" track_functions=all
 declare_nodes primary primary near far
 wait_for_replay primary near far
 
-echo "SELECT instance, system_identifier, in_recovery, timeline, \"position\", settled FROM consistency.node_status();" \
+echo "SELECT instance, system_identifier, in_recovery, timeline, \"position\", caught_up FROM consistency.node_status();" \
     > "$samples/trip.pgbench"
 [ ! "$BENCH_SELFTEST" ] || echo 'SELECT 1;' > "$samples/trip.pgbench"
 

@@ -49,7 +49,7 @@ DEFINE_WAIT_EVENT(wait_event_fallback, "ConsistencyFallback")
 DEFINE_WAIT_EVENT(wait_event_freshness, "ConsistencyFreshness")
 
 /* for a quorum of nodes to answer how far they are */
-DEFINE_WAIT_EVENT(wait_event_quorum, "ConsistencyQuorum")
+DEFINE_WAIT_EVENT(wait_event_read_quorum, "ConsistencyReadQuorum")
 
 /* for a primary to come up */
 DEFINE_WAIT_EVENT(wait_event_primary, "ConsistencyPrimary")

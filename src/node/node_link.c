@@ -37,7 +37,7 @@
  */
 #define HEARTBEAT_QUERY \
 	"/*consistency='weak'*/ " \
-	"SELECT instance, system_identifier, in_recovery, timeline, \"position\", settled " \
+	"SELECT instance, system_identifier, in_recovery, timeline, \"position\", caught_up " \
 	"FROM consistency.node_status()"
 
 bool		node_link_sockets_changed = true;
@@ -435,8 +435,8 @@ accept_answer(NodeLink *link, const PGresult *result)
 		return "the node belongs to another cluster: its system identifier is not ours";
 
 	heartbeat.instance = (uint64) strtoi64(PQgetvalue(result, 0, 0), NULL, 10);
+	heartbeat.caught_up = PQgetvalue(result, 0, 5)[0] == 't';
 	heartbeat.self = heartbeat.instance == node_table->instance;
-	heartbeat.settled = PQgetvalue(result, 0, 5)[0] == 't';
 	heartbeat.role = PQgetvalue(result, 0, 2)[0] == 't' ? NODE_REPLICA : NODE_PRIMARY;
 	heartbeat.position.tli = strtoul(PQgetvalue(result, 0, 3), NULL, 10);
 	heartbeat.position.lsn = ((uint64) hi) << 32 | lo;

@@ -58,6 +58,9 @@ typedef struct NodeInfo
 extern void node_state_init(void);
 extern int64 node_clock_us(void);
 
+/* node_status.c */
+extern bool node_status_caught_up(void);
+
 extern bool node_state_routable(void);
 extern int	node_state_snapshot(NodeInfo *nodes, int max);
 extern int	node_state_members(void);

@@ -8,7 +8,7 @@ CREATE FUNCTION consistency.node_status(
         OUT timeline integer,
         OUT "position" pg_lsn,
         OUT version text,
-        OUT settled boolean)
+        OUT caught_up boolean)
     RETURNS record
     LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'consistency_node_status';

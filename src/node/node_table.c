@@ -153,6 +153,7 @@ use_node(const char *host, const char *port)
 		strlcpy(node->host, host, sizeof(node->host));
 		strlcpy(node->port, port, sizeof(node->port));
 		node->self = false;
+		node->instance = 0;
 		node->health = NODE_UNKNOWN;
 		node->role = NODE_ROLE_UNKNOWN;
 		node->position = POSITION_NONE;
@@ -357,7 +358,7 @@ node_table_heartbeat(int slot, uint32 generation, const NodeHeartbeat *heartbeat
 			position_max(node->position, heartbeat->position);
 		node->instance = heartbeat->instance;
 		node->vote = heartbeat->position;
-		node->voted_us = heartbeat->settled ? heartbeat->asked_us : 0;
+		node->voted_us = heartbeat->caught_up ? heartbeat->asked_us : 0;
 		node_table_follow_timeline();
 		if (heartbeat->role == NODE_PRIMARY)
 		{

@@ -38,6 +38,7 @@ typedef struct SharedNode
 	char		host[NODE_HOST_SIZE];	/* with the port: the key */
 	char		port[NODE_PORT_SIZE];
 	bool		self;			/* answered with our own instance id */
+	uint64		instance;		/* the id in its last answer; 0: none came */
 	NodeHealth	health;
 	NodeRole	role;			/* in the last heartbeat */
 	Position	position;		/* replayed (replica): a lower bound; or
@@ -46,7 +47,6 @@ typedef struct SharedNode
 								 * a quorum */
 	int64		voted_us;		/* when the question to that answer was sent;
 								 * 0: none */
-	uint64		instance;		/* which server has answered last */
 	int64		lag_us;			/* replay lag, microseconds; -1: unknown */
 	int64		heartbeat_us;	/* node_clock_us() of the last good one; 0:
 								 * none */
@@ -128,10 +128,9 @@ typedef struct NodeDeclaration
 /* The answer to a heartbeat */
 typedef struct NodeHeartbeat
 {
-	uint64		instance;		/* of the server that answers */
 	bool		self;
-	bool		settled;		/* it has replayed all that it had when it was
-								 * started */
+	uint64		instance;		/* that names the running server */
+	bool		caught_up;		/* it shows all that it ever did */
 	NodeRole	role;
 	Position	position;
 	int64		asked_us;		/* node_clock_us() when it was sent */

@@ -13,7 +13,7 @@
  * whatever it was counted for when a write was acknowledged.  So
  *
  * - a replica that was started anew has no vote until it has replayed all the log
- *	 that it had before (node_votes_settled): until then it may be behind of what
+ *	 that it had before (node_status_caught_up): until then it may be behind of what
  *	 it had applied once;
  *
  * - a server that is declared twice, by different addresses, has one vote.
@@ -22,9 +22,7 @@
  */
 #include "postgres.h"
 
-#include "access/xlog.h"
 #include "miscadmin.h"
-#include "replication/walreceiver.h"
 
 #include "core/wait_event.h"
 #include "node/node_table.h"
@@ -96,7 +94,7 @@ node_votes_count(int64 since_us, NodeVotes *votes)
 			instances[votes->n - 1] = node->instance;
 	}
 	LWLockRelease(&node_table->lock);
-	votes->own = votes->own && node_votes_settled();
+	votes->own = votes->own && node_status_caught_up();
 }
 
 /* Does a server object of this database declare the node in a slot?  Under lock. */
@@ -139,20 +137,7 @@ node_votes_prepare_to_sleep(void)
 void
 node_votes_sleep(long timeout_ms)
 {
-	(void) ConditionVariableTimedSleep(&node_table->voted, timeout_ms, wait_event_quorum());
-}
-
-/*
- * node_votes_settled
- *		Has this server got back to where it was before it was started?
- *
- * A replica that asks for more log has replayed all that it had.  One that never
- * asks, since it lives from an archive alone, can't tell.
- */
-bool
-node_votes_settled(void)
-{
-	return !RecoveryInProgress() || GetWalRcvFlushRecPtr(NULL, NULL) != InvalidXLogRecPtr;
+	(void) ConditionVariableTimedSleep(&node_table->voted, timeout_ms, wait_event_read_quorum());
 }
 
 /* Since when answers are wanted; and does anybody wait for them still? */

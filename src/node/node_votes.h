@@ -25,7 +25,6 @@ extern void node_votes_request(int64 since_us);
 extern void node_votes_count(int64 since_us, NodeVotes *votes);
 extern void node_votes_prepare_to_sleep(void);
 extern void node_votes_sleep(long timeout_ms);
-extern bool node_votes_settled(void);
 
 /* for the monitor */
 extern int64 node_votes_wanted(bool *waited_for);

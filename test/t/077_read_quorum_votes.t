@@ -165,12 +165,12 @@ wait_until(sub { ($cluster->node_row('far', 'near')->{state} // '') eq 'up' }, '
 is(outcome(quorum('far', 'one')), $value - 1, 'one: stale');
 is(soon(quorum('far', 2)), 'YC001', 'it has no vote until it has replayed what it had');
 is(soon(quorum('near', 2)), 'YC001', '... nor has it for its own reads');
-is($cluster->sql('near', 'SELECT settled FROM consistency.node_status()'), 'f', '... as it tells');
+is($cluster->sql('near', 'SELECT caught_up FROM consistency.node_status()'), 'f', '... as it tells');
 $cluster->node('near')->append_conf('postgresql.conf', "recovery_min_apply_delay = 0");
 $cluster->node('near')->reload;
 is(outcome(quorum('near', 2)), $value, 'then it has, and the write is seen');
 is(soon(quorum('far', 2)), 'YC001', '... where it is');
-is($cluster->sql('near', 'SELECT settled FROM consistency.node_status()'), 't', '... and it tells so');
+is($cluster->sql('near', 'SELECT caught_up FROM consistency.node_status()'), 't', '... and it tells so');
 
 # --- the wrong one is promoted ------------------------------------------
 
