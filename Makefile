@@ -63,6 +63,9 @@ OBJS = \
 	src/node/node_watch.o \
 	src/node/node_monitor.o \
 	src/node/node_choice.o \
+	src/node/receiver.o \
+	src/node/applied.o \
+	src/node/membership.o \
 	src/exec/nesting.o \
 	src/exec/statement_id.o \
 	src/exec/utility_hook.o \
@@ -99,6 +102,9 @@ OBJS = \
 	src/exec/route.o \
 	src/exec/routed_remote.o \
 	src/exec/node_connection.o \
+	src/exec/write_quorum.o \
+	src/exec/acknowledge.o \
+	src/exec/replicas.o \
 	src/exec/node_ask.o \
 	src/exec/check.o \
 	src/exec/check_collect.o \

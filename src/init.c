@@ -27,10 +27,14 @@
 #include "exec/routed_scan.h"
 #include "exec/statement_id.h"
 #include "exec/utility_hook.h"
+#include "exec/write_quorum.h"
+#include "node/applied.h"
+#include "node/membership.h"
 #include "node/node_catalog.h"
 #include "node/node_counters.h"
 #include "node/node_monitor.h"
 #include "node/node_state.h"
+#include "node/receiver.h"
 #include "remote/connection_limit.h"
 #include "remote/settings_report.h"
 #include "requirement/fence.h"
@@ -68,6 +72,9 @@ _PG_init(void)
 	node_counters_init();
 	node_state_init();
 	node_monitor_init();
+	receiver_init();
+	applied_init();
+	membership_init();
 	routed_scan_init();
 	forward_scan_init();
 	forward_transaction_init();
@@ -78,6 +85,7 @@ _PG_init(void)
 	fallback_init();
 	connection_limit_init();
 	planner_hook_init();
+	write_quorum_init();
 	utility_hook_init();
 	read_stats_init();
 	policy_stats_init();

@@ -53,3 +53,6 @@ DEFINE_WAIT_EVENT(wait_event_read_quorum, "ConsistencyReadQuorum")
 
 /* for a primary to come up */
 DEFINE_WAIT_EVENT(wait_event_primary, "ConsistencyPrimary")
+
+/* for nodes to apply a commit */
+DEFINE_WAIT_EVENT(wait_event_quorum, "ConsistencyQuorum")

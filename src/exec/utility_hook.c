@@ -28,6 +28,7 @@
 #include "exec/forward_utility.h"
 #include "exec/nesting.h"
 #include "exec/utility_hook.h"
+#include "exec/write_quorum.h"
 #include "remote/connection.h"
 #include "remote/settings_report.h"
 #include "session/commits.h"
@@ -90,6 +91,8 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 		nesting_explains = IsA(statement, ExplainStmt) && !nesting_explain_executes((ExplainStmt *) statement);
 	}
 
+	if (commits_prepared && outermost)
+		write_quorum_before_prepared();
 	if (commits_prepared)
 		commits_begin_prepared(((TransactionStmt *) statement)->gid);
 

@@ -148,8 +148,10 @@ node_info(const SharedServer *server)
 			.health = node->health,
 			.role = node->role,
 			.position = node->position,
+			.caught_up = node->caught_up,
 			.lag_us = node->lag_us,
 			.heartbeat_us = node->heartbeat_us,
+			.asked_us = node->heartbeat_us - node->round_trip_us,
 			.load = (int) LOAD_STATEMENTS(pg_atomic_read_u64(&node->load)),
 	};
 }

@@ -39,6 +39,8 @@ typedef struct SharedNode
 	char		port[NODE_PORT_SIZE];
 	bool		self;			/* answered with our own instance id */
 	uint64		instance;		/* the id in its last answer; 0: none came */
+	bool		caught_up;		/* in that answer: it shows all that it ever
+								 * did */
 	NodeHealth	health;
 	NodeRole	role;			/* in the last heartbeat */
 	Position	position;		/* replayed (replica): a lower bound; or
@@ -144,7 +146,10 @@ extern NodeTable *node_table;
 extern void node_table_set_error(char *error, const char *message);
 extern void node_table_attach_monitor(Latch *latch);
 extern void node_table_detach_monitor(void);
-extern void node_table_declare(Oid dbid, const NodeDeclaration *declared, int ndeclared);
+extern bool node_table_declare(Oid dbid, const NodeDeclaration *declared, int ndeclared,
+							   uint32 as_of);
+extern int	node_table_find(const char *host, const char *port);
+extern bool node_table_declares(Oid dbid, int slot);
 extern List *node_table_databases(void);
 extern void node_table_request(Oid dbid);
 extern List *node_table_take_requests(bool *all);

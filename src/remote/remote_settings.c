@@ -58,6 +58,12 @@ static const char *const own_settings[] = {
 	"transaction_read_only", "transaction_timeout",
 };
 
+/* Our own that are carried over, as an application's are. */
+static const char *const carried_settings[] = {
+	"consistency.on_unconfirmed", "consistency.replica_id", "consistency.write_quorum",
+	"consistency.write_quorum_timeout",
+};
+
 static uint64 settings_fingerprint(RemoteConnection *connection, const RemotePromise *promise);
 static const char *role_there(const RemoteConnection *connection);
 static void add_session(StringInfo settings, const RemoteConnection *connection);
@@ -411,11 +417,14 @@ carried_over(const struct config_generic *setting)
 		!listed(setting->name, answer_settings, lengthof(answer_settings));
 }
 
-/* Is it none that is carried over?  As whom it counts is the session's, as data are. */
+/*
+ * Is it none that is carried over?  As whom it counts is the session's, as data
+ * are; and so is who must have what it writes.
+ */
 static bool
 is_own(const char *name)
 {
-	if (strcmp(name, "consistency.replica_id") == 0)
+	if (listed(name, carried_settings, lengthof(carried_settings)))
 		return false;
 	return strncmp(name, "consistency", strlen("consistency")) == 0 ||
 		listed(name, own_settings, lengthof(own_settings));

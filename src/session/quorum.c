@@ -110,6 +110,13 @@ quorum_nodes(int quorum, int members)
 	}
 }
 
+/* That of two which wants more nodes, of so many. */
+int
+quorum_stronger(int quorum, int other, int members)
+{
+	return quorum_nodes(quorum, members) >= quorum_nodes(other, members) ? quorum : other;
+}
+
 static bool
 check_quorum(char **newval, void **extra, GucSource source)
 {

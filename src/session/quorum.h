@@ -30,5 +30,6 @@ extern int	quorum_read_setting(void);
 extern bool quorum_parse(const char *text, int *quorum);
 extern const char *quorum_text(int quorum);
 extern int	quorum_nodes(int quorum, int members);
+extern int	quorum_stronger(int quorum, int other, int members);
 
 #endif							/* CONSISTENCY_QUORUM_H */

@@ -56,6 +56,8 @@ SELECT bag_eq(
               ('function consistency.transaction_status(text)'),
               ('function consistency.transaction_ticket()'),
               ('function consistency.wait_for(text,interval)'),
+              ('function consistency.wait_for_replicas(integer,interval)'),
+              ('function consistency.failover_candidates(text)'),
               ('function consistency.last_read()'),
               ('function consistency.set_policy(regclass,text,text,interval,bigint,text)'),
               ('function consistency.drop_policy(regclass)'),
