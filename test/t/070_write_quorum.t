@@ -81,6 +81,14 @@ foreach my $quorum (2, 3, 'quorum', 'all')
 	is($short, 0, "W = $quorum: when it is acknowledged, $least replicas have it");
 }
 
+{
+	# Who isn't woken looks again after a second.
+	my $session = session('all', write_quorum_timeout => '60s');
+	my $start = time;
+	$session->do('INSERT INTO t VALUES (0)') foreach 1 .. 20;
+	cmp_ok(time - $start, '<', 10, 'twenty commits: they are woken');
+}
+
 # --- replicas that don't apply ------------------------------------------
 
 # Each way to commit a row: name => [ run it, is it committed though it fails? ]
