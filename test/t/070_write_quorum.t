@@ -278,6 +278,19 @@ foreach my $way (qw(simple extended))
 		qr/^commit up to .*: 1 of 3 nodes have it, 2 should: /, '... and remembered');
 }
 
+{
+	# Its client is gone: nobody waits any more.
+	my $session = session(2, write_quorum_timeout => '-1');
+	$session->do("SET client_connection_check_interval = '100ms'");
+	my $pid = $session->pid;
+	$session->send_query('INSERT INTO t VALUES (0)');
+	wait_waiting($session);
+	$session->abandon;
+	wait_until(sub { $dba->value("SELECT count(*) FROM pg_stat_activity WHERE pid = $pid") == 0 },
+		'the session ends');
+	pass('a client that has gone is noticed');
+}
+
 # --- a replica is gone --------------------------------------------------
 
 {
