@@ -32,6 +32,7 @@ OBJS = \
 	src/core/weaken.o \
 	src/session/level.o \
 	src/session/quorum.o \
+	src/session/read_quorum.o \
 	src/session/policy.o \
 	src/session/policy_cache.o \
 	src/session/prepared.o \
@@ -57,6 +58,8 @@ OBJS = \
 	src/node/node_link.o \
 	src/node/node_lag.o \
 	src/node/node_freshness.o \
+	src/node/node_members.o \
+	src/node/node_votes.o \
 	src/node/node_watch.o \
 	src/node/node_monitor.o \
 	src/node/node_choice.o \
@@ -74,6 +77,7 @@ OBJS = \
 	src/exec/enforce.o \
 	src/exec/ahead.o \
 	src/exec/meet.o \
+	src/exec/quorum_read.o \
 	src/exec/meet_failure.o \
 	src/exec/replay_wait.o \
 	src/exec/replay_pace.o \

@@ -129,8 +129,7 @@ node_link_has_primary(const NodeLink *link)
 }
 
 /*
- * An answer of the primary, which this may be, to a heartbeat sent at wanted_us
- * or later is wanted.  Ask, if that is possible now.  It isn't while the node
+ * The node's answer to a heartbeat sent at wanted_us or later is wanted.  Ask, if that is possible now.  It isn't while the node
  * owes an answer (call again then), nor without a connection: each new one
  * begins with a heartbeat.  If somebody waits for it, try often.
  */
@@ -448,6 +447,7 @@ accept_answer(NodeLink *link, const PGresult *result)
 		log_state(link, "up", NULL);
 	link->first = false;
 	link->role = heartbeat.role;
+	link->self = heartbeat.self;
 	link->failures = 0;
 	return NULL;
 }

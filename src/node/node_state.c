@@ -49,6 +49,10 @@ setup_table(void *segment)
 	LWLockInitialize(&table->lock, table->tranche);
 	pg_atomic_init_u32(&table->generation, 1);
 	ConditionVariableInit(&table->answered);
+	ConditionVariableInit(&table->voted);
+	pg_atomic_init_u64(&table->votes_wanted_us, 0);
+	pg_atomic_init_u64(&table->votes_requested_us, 0);
+	pg_atomic_init_u32(&table->votes_woken, 0);
 	table->wanted_us = table->requested_us = PG_INT64_MIN;
 	for (int i = 0; i < NODE_STATE_MAX_NODES; i++)
 		pg_atomic_init_u64(&table->nodes[i].load, 0);

@@ -179,6 +179,8 @@ use_node(const char *host, const char *port)
 		node->health = NODE_UNKNOWN;
 		node->role = NODE_ROLE_UNKNOWN;
 		node->position = POSITION_NONE;
+		node->vote = POSITION_NONE;
+		node->voted_us = 0;
 		node->lag_us = -1;
 		node->heartbeat_us = 0;
 		node->round_trip_us = 0;
@@ -378,6 +380,8 @@ node_table_heartbeat(int slot, uint32 generation, const NodeHeartbeat *heartbeat
 		 */
 		node->position = heartbeat->first ? heartbeat->position :
 			position_max(node->position, heartbeat->position);
+		node->vote = heartbeat->position;
+		node->voted_us = heartbeat->caught_up ? heartbeat->asked_us : 0;
 		node_table_follow_timeline();
 		if (heartbeat->role == NODE_PRIMARY)
 		{
@@ -395,6 +399,7 @@ node_table_heartbeat(int slot, uint32 generation, const NodeHeartbeat *heartbeat
 
 	if (news)
 		ConditionVariableBroadcast(&node_table->answered);
+	ConditionVariableBroadcast(&node_table->voted);
 }
 
 /*

@@ -45,6 +45,10 @@ typedef struct SharedNode
 	NodeRole	role;			/* in the last heartbeat */
 	Position	position;		/* replayed (replica): a lower bound; or
 								 * committed up to (primary) */
+	Position	vote;			/* how far it was in an answer that counts in
+								 * a quorum */
+	int64		voted_us;		/* when the question to that answer was sent;
+								 * 0: none */
 	int64		lag_us;			/* replay lag, microseconds; -1: unknown */
 	int64		heartbeat_us;	/* node_clock_us() of the last good one; 0:
 								 * none */
@@ -88,6 +92,15 @@ typedef struct NodeTable
 	pg_atomic_uint32 generation;
 
 	ConditionVariable answered; /* news in the history */
+	ConditionVariable voted;	/* an answer of any node */
+
+	/* Of node_votes.c, without a lock; times are node_clock_us() */
+	pg_atomic_uint64 votes_wanted_us;	/* answers to questions of then or
+										 * later are wanted from all nodes; 0:
+										 * none were yet */
+	pg_atomic_uint64 votes_requested_us;	/* when somebody last wanted any */
+	pg_atomic_uint32 votes_woken;	/* 1: the monitor was woken and hasn't
+									 * looked yet */
 
 	/* The rest: lock.  (history.timeline is looked at without it, too.) */
 	Latch	   *monitor;		/* of the monitor, while it runs */

@@ -245,6 +245,8 @@ settings_fingerprint(RemoteConnection *connection, const RemotePromise *promise)
 						  promise->require_fence);
 	hash = hash_combine64(hash, (uint64) promise->max_staleness_ms << 32 | (uint32) promise->max_lag);
 	hash = hash_combine64(hash, promise->wait_timeout_ms);
+	hash = hash_combine64(hash, hash_bytes_extended((const unsigned char *) promise->read_quorum,
+													strlen(promise->read_quorum), 3));
 	hash = hash_combine64(hash, (uint64) connection->login << 32 | GetUserId());
 	hash = hash_combine64(hash, connection_idle_timeout(connection));
 	hash = hash_combine64(hash, strcmp(GetConfigOption("role", true, false), "none") != 0);
@@ -388,6 +390,7 @@ add_promise(StringInfo settings, const RemotePromise *promise)
 	appendStringInfo(settings, "consistency.on_timeout%c%s%c", 0, promise->on_timeout, 0);
 	appendStringInfo(settings, "consistency.require_leader_fence%c%s%c", 0,
 					 promise->require_fence ? "on" : "off", 0);
+	appendStringInfo(settings, "consistency.read_quorum%c%s%c", 0, promise->read_quorum, 0);
 	appendStringInfo(settings, "consistency.wait_timeout%c%d%c", 0, promise->wait_timeout_ms, 0);
 }
 
