@@ -31,6 +31,8 @@ OBJS = \
 	src/core/wait_event.o \
 	src/core/weaken.o \
 	src/session/level.o \
+	src/session/quorum.o \
+	src/session/read_quorum.o \
 	src/session/policy.o \
 	src/session/policy_cache.o \
 	src/session/prepared.o \
@@ -56,9 +58,14 @@ OBJS = \
 	src/node/node_link.o \
 	src/node/node_lag.o \
 	src/node/node_freshness.o \
+	src/node/node_members.o \
+	src/node/node_votes.o \
 	src/node/node_watch.o \
 	src/node/node_monitor.o \
 	src/node/node_choice.o \
+	src/node/receiver.o \
+	src/node/applied.o \
+	src/node/membership.o \
 	src/exec/nesting.o \
 	src/exec/statement_id.o \
 	src/exec/utility_hook.o \
@@ -70,6 +77,7 @@ OBJS = \
 	src/exec/enforce.o \
 	src/exec/ahead.o \
 	src/exec/meet.o \
+	src/exec/quorum_read.o \
 	src/exec/meet_failure.o \
 	src/exec/replay_wait.o \
 	src/exec/replay_pace.o \
@@ -94,6 +102,9 @@ OBJS = \
 	src/exec/route.o \
 	src/exec/routed_remote.o \
 	src/exec/node_connection.o \
+	src/exec/write_quorum.o \
+	src/exec/acknowledge.o \
+	src/exec/replicas.o \
 	src/exec/node_ask.o \
 	src/exec/check.o \
 	src/exec/check_collect.o \

@@ -27,16 +27,21 @@
 #include "exec/routed_scan.h"
 #include "exec/statement_id.h"
 #include "exec/utility_hook.h"
+#include "exec/write_quorum.h"
+#include "node/applied.h"
+#include "node/membership.h"
 #include "node/node_catalog.h"
 #include "node/node_counters.h"
 #include "node/node_monitor.h"
 #include "node/node_state.h"
+#include "node/receiver.h"
 #include "remote/connection_limit.h"
 #include "remote/settings_report.h"
 #include "requirement/fence.h"
 #include "session/commits.h"
 #include "session/level.h"
 #include "session/policy.h"
+#include "session/quorum.h"
 #include "session/session.h"
 #include "stats/policy_stats.h"
 #include "stats/read_stats.h"
@@ -59,6 +64,7 @@ _PG_init(void)
 	kept_init();
 	violations_init();
 	level_init();
+	quorum_init();
 	commits_init();
 	session_init();
 	settings_report_init();
@@ -66,6 +72,9 @@ _PG_init(void)
 	node_counters_init();
 	node_state_init();
 	node_monitor_init();
+	receiver_init();
+	applied_init();
+	membership_init();
 	routed_scan_init();
 	forward_scan_init();
 	forward_transaction_init();
@@ -76,6 +85,7 @@ _PG_init(void)
 	fallback_init();
 	connection_limit_init();
 	planner_hook_init();
+	write_quorum_init();
 	utility_hook_init();
 	read_stats_init();
 	policy_stats_init();

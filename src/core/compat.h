@@ -24,6 +24,7 @@
 #include "libpq/libpq.h"
 #include "parser/analyze.h"
 #include "replication/message.h"
+#include "replication/walsender_private.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
@@ -105,6 +106,33 @@ compat_guc_variables(int *num)
 #else
 	*num = GetNumConfigOptions();
 	return get_guc_variables();
+#endif
+}
+
+/* 16 and 17 added arguments to how a walreceiver connects. */
+#if PG_VERSION_NUM >= 170000
+#define COMPAT_WALRCV_CONNECT_DECL \
+	const char *conninfo, bool replication, bool logical, bool must_use_password, \
+	const char *appname, char **err
+#define COMPAT_WALRCV_CONNECT_ARGS conninfo, replication, logical, must_use_password, appname, err
+#elif PG_VERSION_NUM >= 160000
+#define COMPAT_WALRCV_CONNECT_DECL \
+	const char *conninfo, bool logical, bool must_use_password, const char *appname, char **err
+#define COMPAT_WALRCV_CONNECT_ARGS conninfo, logical, must_use_password, appname, err
+#else
+#define COMPAT_WALRCV_CONNECT_DECL \
+	const char *conninfo, bool logical, const char *appname, char **err
+#define COMPAT_WALRCV_CONNECT_ARGS conninfo, logical, appname, err
+#endif
+
+/* Minor releases have replaced a flag by a set of them.  Under SyncRepLock. */
+static inline bool
+compat_sync_standbys_defined(void)
+{
+#ifdef SYNC_STANDBY_DEFINED
+	return (WalSndCtl->sync_standbys_status & SYNC_STANDBY_DEFINED) != 0;
+#else
+	return WalSndCtl->sync_standbys_defined;
 #endif
 }
 

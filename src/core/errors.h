@@ -20,6 +20,12 @@
 /* a position that was promised doesn't exist in this server's history */
 #define ERRCODE_POSITION_LOST		MAKE_SQLSTATE('Y', 'C', '0', '0', '2')
 
+/* a commit is done, but not confirmed by the nodes that it was to be confirmed by */
+#define ERRCODE_UNCONFIRMED_COMMIT	MAKE_SQLSTATE('Y', 'C', '0', '0', '3')
+
+/* of warnings: the same */
+#define ERRCODE_WARNING_UNCONFIRMED_COMMIT MAKE_SQLSTATE('0', '1', 'Y', 'C', '2')
+
 /* of warnings: the answer may be older than what was promised */
 #define ERRCODE_WARNING_STALE_ANSWER MAKE_SQLSTATE('0', '1', 'Y', 'C', '1')
 

@@ -25,6 +25,7 @@ int			guc_max_staleness = 5000;
 int			guc_monitor_interval = 1000;
 char	   *guc_monitor_role = "";
 int			guc_on_timeout = ON_TIMEOUT_PRIMARY;
+int			guc_on_unconfirmed = ON_UNCONFIRMED_ERROR;
 bool		guc_report_token = true;
 bool		guc_require_leader_fence = false;
 double		guc_route_min_cost = 1000.0;
@@ -32,6 +33,7 @@ int			guc_routing = ROUTING_AUTO;
 int			guc_staleness_ceiling = -1;
 int			guc_wait_timeout = 10000;
 bool		guc_write_forwarding = true;
+int			guc_write_quorum_timeout = 10000;
 
 static const struct config_enum_entry routing_options[] = {
 	{"off", ROUTING_OFF, false},
@@ -44,6 +46,12 @@ static const struct config_enum_entry on_timeout_options[] = {
 	{"primary", ON_TIMEOUT_PRIMARY, false},
 	{"error", ON_TIMEOUT_ERROR, false},
 	{"stale", ON_TIMEOUT_STALE, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry on_unconfirmed_options[] = {
+	{"error", ON_UNCONFIRMED_ERROR, false},
+	{"warning", ON_UNCONFIRMED_WARNING, false},
 	{NULL, 0, false}
 };
 
@@ -140,6 +148,16 @@ guc_init(void)
 							 PGC_USERSET, 0,
 							 NULL, NULL, NULL);
 
+	/* set by anyone */
+	DefineCustomEnumVariable("consistency.on_unconfirmed",
+							 "How the client is told of a commit that consistency.write_quorum could not confirm in time.",
+							 "error: an error, though the transaction is committed; warning: a warning.",
+							 &guc_on_unconfirmed,
+							 ON_UNCONFIRMED_ERROR,
+							 on_unconfirmed_options,
+							 PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+
 	/* set by clients that can't use the reported token */
 	DefineCustomBoolVariable("consistency.report_token",
 							 "Reports consistency.token to the client whenever it moves.",
@@ -203,6 +221,15 @@ guc_init(void)
 							 true,
 							 PGC_USERSET, 0,
 							 NULL, assign_write_forwarding, NULL);
+
+	/* set by anyone */
+	DefineCustomIntVariable("consistency.write_quorum_timeout",
+							"Longest wait for consistency.write_quorum to confirm a commit.",
+							"-1 sets no limit.",
+							&guc_write_quorum_timeout,
+							10000, -1, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS,
+							NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("consistency");
 }

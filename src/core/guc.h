@@ -30,6 +30,13 @@ typedef enum OnTimeout
 	ON_TIMEOUT_ERROR			/* it fails */
 } OnTimeout;
 
+/* How the client is told of a commit that wasn't confirmed in time. */
+typedef enum OnUnconfirmed
+{
+	ON_UNCONFIRMED_WARNING,
+	ON_UNCONFIRMED_ERROR
+} OnUnconfirmed;
+
 extern bool guc_bounded_keeps_session;	/* consistency.bounded_keeps_session */
 extern int	guc_connection_idle_timeout;	/* consistency.connection_idle_timeout,
 											 * ms; 0: never */
@@ -39,6 +46,8 @@ extern int	guc_max_lag;		/* consistency.max_lag, bytes; -1: no bound */
 extern int	guc_max_staleness;	/* consistency.max_staleness, ms; -1: no bound */
 extern int	guc_on_timeout;		/* consistency.on_timeout, an OnTimeout, never
 								 * ON_TIMEOUT_UNSET */
+extern int	guc_on_unconfirmed; /* consistency.on_unconfirmed, an
+								 * OnUnconfirmed */
 extern bool guc_require_leader_fence;	/* consistency.require_leader_fence */
 extern int	guc_staleness_ceiling;	/* consistency.staleness_ceiling, ms; -1:
 									 * none */
@@ -48,6 +57,8 @@ extern double guc_route_min_cost;	/* consistency.route_min_cost, planner
 									 * units */
 extern bool guc_report_token;	/* consistency.report_token */
 extern bool guc_write_forwarding;	/* consistency.write_forwarding */
+extern int	guc_write_quorum_timeout;	/* consistency.write_quorum_timeout,
+										 * ms; -1: none */
 extern int	guc_monitor_interval;	/* consistency.monitor_interval, ms */
 extern char *guc_monitor_role;	/* consistency.monitor_role, '' for none */
 

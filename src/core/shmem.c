@@ -13,7 +13,7 @@
 
 #include "core/shmem.h"
 
-#define SHMEM_MAX_SEGMENTS 16
+#define SHMEM_MAX_SEGMENTS 32
 
 typedef struct ShmemSegment
 {

@@ -45,7 +45,8 @@ static const char *const kind_names[] = {
 	[VIOLATION_STALE_ANSWER] = "stale_answer",
 	[VIOLATION_UNFENCED_READ] = "unfenced_read",
 	[VIOLATION_REGRESSION] = "regression",
-	[VIOLATION_REFUSED_TOKEN] = "refused_token"
+	[VIOLATION_REFUSED_TOKEN] = "refused_token",
+	[VIOLATION_UNCONFIRMED_COMMIT] = "unconfirmed_commit"
 };
 
 /* Only while the library is being preloaded. */

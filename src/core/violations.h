@@ -24,6 +24,8 @@ typedef enum ViolationKind
 	VIOLATION_REGRESSION,		/* a read that would have gone back behind
 								 * what its session has seen: refused */
 	VIOLATION_REFUSED_TOKEN,	/* malformed, or of another cluster */
+	VIOLATION_UNCONFIRMED_COMMIT,	/* one that its write quorum didn't
+									 * confirm: the client was told */
 	NUM_VIOLATION_KINDS
 } ViolationKind;
 

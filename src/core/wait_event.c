@@ -48,5 +48,11 @@ DEFINE_WAIT_EVENT(wait_event_fallback, "ConsistencyFallback")
 /* for the primary to answer how far it is */
 DEFINE_WAIT_EVENT(wait_event_freshness, "ConsistencyFreshness")
 
+/* for a quorum of nodes to answer how far they are */
+DEFINE_WAIT_EVENT(wait_event_read_quorum, "ConsistencyReadQuorum")
+
 /* for a primary to come up */
 DEFINE_WAIT_EVENT(wait_event_primary, "ConsistencyPrimary")
+
+/* for nodes to apply a commit */
+DEFINE_WAIT_EVENT(wait_event_quorum, "ConsistencyQuorum")

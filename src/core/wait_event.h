@@ -19,5 +19,7 @@ extern uint32 wait_event_fence(void);
 extern uint32 wait_event_fallback(void);
 extern uint32 wait_event_primary(void);
 extern uint32 wait_event_freshness(void);
+extern uint32 wait_event_read_quorum(void);
+extern uint32 wait_event_quorum(void);
 
 #endif							/* CONSISTENCY_WAIT_EVENT_H */

@@ -44,7 +44,7 @@ static AheadWait done;
 static Position waited_in_vain;
 static int	waited_in_vain_ms;	/* for how long */
 
-static bool meet_for_portal(const Declaration *declaration, const Requirement *requirement,
+static bool meet_for_portal(const Declaration *declaration, Requirement *requirement,
 							MeetFailure *failure);
 static bool may_give_up(const Declaration *declaration);
 static void note_wait(TimestampTz start, MeetFailure failure, const Requirement *requirement);
@@ -70,6 +70,12 @@ ahead_of_utility(const char *text, int location, int length, bool may_leave)
 	declaration_of_statement(&declaration, text, location, length, NIL);
 	requirement = requirement_of(&declaration, session_context());
 	requirement.may_give_up = may_leave && may_give_up(&declaration);
+	/* At a primary that can wait, and isn't needed if the query writes. */
+	if (!RecoveryInProgress())
+		requirement.read_quorum = (ReadQuorum)
+	{
+		0
+	};
 	if (meet_is_pending(&requirement))
 		(void) meet_for_portal(&declaration, &requirement, &failure);
 }
@@ -98,6 +104,7 @@ ahead_of_copy(const char *text, int location, int length, Oid relation)
 			failure = meet_with_fixed_snapshot(&requirement,
 											   ahead_deadline(&requirement, declaration.wait_timeout_ms),
 											   GetActiveSnapshot());
+		last_read_promise(&declaration, &requirement);
 		last_read->waited_us = ahead_take().waited_us;
 		meet_failure_handle(failure, &declaration, &requirement);
 		if (last_read->waited_us >= WAIT_SHORTEST_US && failure == MEET_OK)
@@ -151,6 +158,10 @@ ahead_after_import(void)
 	declaration_of_settings(&declaration);
 	requirement = requirement_of(&declaration, session_context());
 	requirement.max_staleness_ms = requirement.max_lag = -1;
+	requirement.read_quorum = (ReadQuorum)
+	{
+		0
+	};
 	requirement.may_give_up = may_give_up(&declaration);
 	if (!RecoveryInProgress() ||
 		!(position_is_set(requirement.position_here) || position_is_set(requirement.older_here)) ||
@@ -208,7 +219,7 @@ ahead_deadline(const Requirement *requirement, int timeout_ms)
  * snapshot can't be taken anew.
  */
 static bool
-meet_for_portal(const Declaration *declaration, const Requirement *requirement,
+meet_for_portal(const Declaration *declaration, Requirement *requirement,
 				MeetFailure *failure)
 {
 	TimestampTz start = GetCurrentTimestamp();
@@ -241,6 +252,7 @@ note_wait(TimestampTz start, MeetFailure failure, const Requirement *requirement
 	done.waited_us = GetCurrentTimestamp() - start;
 	done.in_vain = failure != MEET_OK && failure != MEET_GIVEN_UP;
 	done.leader_confirmed = failure == MEET_OK && requirement->leader;
+	done.read_quorum = requirement->read_quorum;
 }
 
 /*

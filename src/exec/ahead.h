@@ -19,6 +19,7 @@ typedef struct AheadWait
 	int64		waited_us;		/* time spent, microseconds */
 	bool		in_vain;		/* its requirement couldn't be met in time */
 	bool		leader_confirmed;	/* this server was the primary */
+	ReadQuorum	read_quorum;	/* what nodes have told, if they were asked */
 } AheadWait;
 
 extern void ahead_of_utility(const char *text, int location, int length, bool may_leave);

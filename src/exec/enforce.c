@@ -40,8 +40,10 @@
 #include "exec/forward_release.h"
 #include "exec/meet.h"
 #include "exec/nesting.h"
+#include "exec/quorum_read.h"
 #include "exec/replay_wait.h"
 #include "exec/routed_plan.h"
+#include "exec/write_quorum.h"
 #include "node/node_state.h"
 #include "remote/settings_report.h"
 #include "stats/read_stats.h"
@@ -70,17 +72,19 @@ static void enforce_nested(QueryDesc *queryDesc, int eflags);
 static List *relations_read(const PlannedStmt *plan);
 static bool asks_for_no_rows(const PlannedStmt *plan);
 static Requirement note_promise(void);
+static void gather_for_route(Requirement *requirement);
+static void note_quorum(const Requirement *requirement);
 static MeetFailure meet_for_statement(QueryDesc *queryDesc, Requirement *requirement,
 									  TimestampTz deadline, bool may_give_up);
 static bool demands_more(const QueryDesc *queryDesc, Requirement *requirement);
 static void declare(const QueryDesc *queryDesc, Declaration *declaration);
-static MeetFailure meet_for_query(QueryDesc *queryDesc, const Requirement *requirement,
+static MeetFailure meet_for_query(QueryDesc *queryDesc, Requirement *requirement,
 								  TimestampTz deadline);
 static bool active_snapshot_is_the_querys(const QueryDesc *queryDesc);
 static bool has_own_snapshot(const QueryDesc *queryDesc);
-static MeetFailure replace_active_snapshot(QueryDesc *queryDesc, const Requirement *requirement,
+static MeetFailure replace_active_snapshot(QueryDesc *queryDesc, Requirement *requirement,
 										   TimestampTz deadline);
-static MeetFailure replace_query_snapshot(QueryDesc *queryDesc, const Requirement *requirement,
+static MeetFailure replace_query_snapshot(QueryDesc *queryDesc, Requirement *requirement,
 										  TimestampTz deadline);
 static bool may_go_to_primary(const QueryDesc *queryDesc);
 static bool go_to_primary(QueryDesc *queryDesc, MeetFailure failure, const Requirement *requirement);
@@ -115,6 +119,9 @@ consistency_ExecutorStart(QueryDesc *queryDesc, int eflags)
 			enforce_statement(queryDesc);
 	}
 
+	if (queryDesc->plannedstmt->resultRelations != NIL && !(eflags & EXEC_FLAG_EXPLAIN_ONLY) &&
+		MyBackendType == B_BACKEND && extension_is_created())
+		write_quorum_of_plan(queryDesc->plannedstmt);
 	if (nesting_depth == 0)
 		settings_report_touch();
 	if (nesting_depth == 0 && !forward_plan_is(queryDesc->plannedstmt))
@@ -264,6 +271,9 @@ enforce_statement(QueryDesc *queryDesc)
 	Requirement requirement;
 
 	declare(queryDesc, &current);
+	if (ahead.read_quorum.gathered > 0 &&
+		read_quorum_covers(&ahead.read_quorum, &current.read_quorum))
+		current.read_quorum = ahead.read_quorum;
 	requirement = note_promise();
 	about_this_server = about_server(queryDesc->plannedstmt);
 	if (!about_this_server)
@@ -276,11 +286,18 @@ enforce_statement(QueryDesc *queryDesc)
 		(!about_this_server && forward_execution(queryDesc)))
 	{
 		meet_check_history(&requirement);
+		gather_for_route(&requirement);
 		return;
 	}
 
 	if (ahead.leader_confirmed && !RecoveryInProgress())
 		requirement.leader = false;
+	/* What is written is confirmed by a quorum of its own. */
+	if (queryDesc->operation != CMD_SELECT)
+		requirement.read_quorum = (ReadQuorum)
+	{
+		0
+	};
 
 	last_read->waited_us = ahead.waited_us;
 	if (!about_this_server && meet_is_pending(&requirement))
@@ -292,6 +309,7 @@ enforce_statement(QueryDesc *queryDesc)
 												 may_go_to_primary(queryDesc));
 
 		last_read->waited_us = ahead.waited_us + GetCurrentTimestamp() - start;
+		note_quorum(&requirement);
 		if (failure != MEET_OK && go_to_primary(queryDesc, failure, &requirement))
 			return;
 		if (failure == MEET_GIVEN_UP)
@@ -299,6 +317,7 @@ enforce_statement(QueryDesc *queryDesc)
 			/* It can't leave, and has to be waited for after all. */
 			failure = meet_for_statement(queryDesc, &requirement, deadline, false);
 			last_read->waited_us = ahead.waited_us + GetCurrentTimestamp() - start;
+			note_quorum(&requirement);
 		}
 		meet_failure_handle(failure, &current, &requirement);
 	}
@@ -331,6 +350,49 @@ note_promise(void)
 
 	last_read_promise(&current, &requirement);
 	return requirement;
+}
+
+/*
+ * gather_for_route
+ *		Ask a quorum of nodes ahead of a read that may leave this primary: what
+ *		they tell decides who can serve it.
+ *
+ * What is sent from a replica to the primary isn't looked at: there it is asked
+ * for.
+ */
+static void
+gather_for_route(Requirement *requirement)
+{
+	LastRead   *last_read = last_read_current();
+	TimestampTz start;
+	MeetFailure failure;
+
+	if (RecoveryInProgress() || requirement->leader || !read_quorum_is_asked(&requirement->read_quorum))
+		return;
+	start = GetCurrentTimestamp();
+	failure = quorum_read_gather(requirement,
+								 TimestampTzPlusMilliseconds(start, current.wait_timeout_ms));
+	last_read->waited_us = GetCurrentTimestamp() - start;
+	note_quorum(requirement);
+	meet_failure_handle(failure, &current, requirement);
+	if (failure != MEET_OK)
+		current.read_quorum = (ReadQuorum)
+	{
+		0
+	};
+}
+
+/*
+ * What the nodes have told holds for all of the statement, wherever it runs; and
+ * consistency.last_read() tells it.
+ */
+static void
+note_quorum(const Requirement *requirement)
+{
+	if (!read_quorum_is_asked(&requirement->read_quorum))
+		return;
+	current.read_quorum = requirement->read_quorum;
+	last_read_promise(&current, requirement);
 }
 
 /*
@@ -420,7 +482,7 @@ enforce_nested(QueryDesc *queryDesc, int eflags)
  *		back, wait, and take a new one, if possible.
  */
 static MeetFailure
-meet_for_query(QueryDesc *queryDesc, const Requirement *requirement, TimestampTz deadline)
+meet_for_query(QueryDesc *queryDesc, Requirement *requirement, TimestampTz deadline)
 {
 	MeetFailure failure;
 
@@ -465,7 +527,7 @@ has_own_snapshot(const QueryDesc *queryDesc)
 
 /* Nothing is held during the wait. */
 static MeetFailure
-replace_active_snapshot(QueryDesc *queryDesc, const Requirement *requirement,
+replace_active_snapshot(QueryDesc *queryDesc, Requirement *requirement,
 						TimestampTz deadline)
 {
 	MeetFailure failure;
@@ -488,7 +550,7 @@ replace_active_snapshot(QueryDesc *queryDesc, const Requirement *requirement,
  * one.  What functions in it read is enforced by itself.
  */
 static MeetFailure
-replace_query_snapshot(QueryDesc *queryDesc, const Requirement *requirement,
+replace_query_snapshot(QueryDesc *queryDesc, Requirement *requirement,
 					   TimestampTz deadline)
 {
 	Snapshot	old = queryDesc->snapshot;

@@ -29,6 +29,7 @@
 #include "core/violations.h"
 #include "core/weaken.h"
 #include "exec/meet.h"
+#include "exec/quorum_read.h"
 #include "exec/replay_wait.h"
 #include "node/node_catalog.h"
 #include "node/node_freshness.h"
@@ -56,9 +57,10 @@ static Requirement checked_requirement;
 static MeetFailure checked_failure; /* MEET_OK, or why it is not good */
 
 static bool snapshot_was_checked(const Requirement *requirement);
+static bool quorum_was_asked(const Requirement *requirement);
 static void note_checked_snapshot(const Requirement *requirement, MeetFailure failure);
-static MeetFailure meet_before_barrier(const Requirement *requirement, TimestampTz deadline);
-static MeetFailure meet_at_replica(const Requirement *requirement, TimestampTz deadline);
+static MeetFailure meet_before_barrier(Requirement *requirement, TimestampTz deadline);
+static MeetFailure meet_at_replica(Requirement *requirement, TimestampTz deadline);
 static MeetFailure meet_bounds(const Requirement *requirement, TimestampTz deadline);
 static bool bounds_position(const Requirement *requirement, int64 began_us, int64 *since_us,
 							Position *position);
@@ -66,6 +68,7 @@ static bool heartbeat_since(int64 since_us, Position *position);
 static MeetFailure await_heartbeat(int64 since_us, TimestampTz deadline);
 static Position bounds_goal(const Requirement *requirement, TimestampTz deadline, Position wanted);
 static MeetFailure await_replay(Position position, TimestampTz deadline, bool may_give_up);
+static MeetFailure replay_to(Position position, TimestampTz deadline, bool may_give_up, bool *lost);
 static MeetFailure blocked(bool may_give_up);
 static bool snapshot_holds(const Requirement *requirement, Snapshot snapshot, Position seen);
 static bool snapshot_is_current(Snapshot snapshot);
@@ -75,7 +78,7 @@ static bool is_deposed(const Requirement *requirement);
 static void warn_unfenced(void);
 static void check_timeline(Position position);
 static void error_lost(Position position, TimeLineID tli) pg_attribute_noreturn();
-static void elsewhere_holds_here(const Requirement *requirement);
+static void elsewhere_holds_here(Requirement *requirement);
 static XLogRecPtr barrier_bound(const Requirement *requirement);
 static void note_replay(void);
 
@@ -101,7 +104,7 @@ meet_snapshot_is_fixed(void)
  * Except that on a primary they need not be prefixes of the log.
  */
 MeetFailure
-meet_requirement(const Requirement *requirement, TimestampTz deadline)
+meet_requirement(Requirement *requirement, TimestampTz deadline)
 {
 	MeetFailure failure = meet_before_barrier(requirement, deadline);
 
@@ -121,9 +124,10 @@ meet_requirement(const Requirement *requirement, TimestampTz deadline)
  * Where that must be a prefix of the log, it is taken now.
  */
 MeetFailure
-meet_for_transaction(const Requirement *requirement, TimestampTz deadline)
+meet_for_transaction(Requirement *requirement, TimestampTz deadline)
 {
 	MeetFailure failure;
+	Requirement checked;
 
 	if (!requirement->prefix || RecoveryInProgress())
 		failure = meet_requirement(requirement, deadline);
@@ -138,8 +142,10 @@ meet_for_transaction(const Requirement *requirement, TimestampTz deadline)
 	}
 
 	/* A bound is to hold when the snapshot is taken, which may be much later. */
-	if (FirstSnapshotSet || failure != MEET_OK || !requirement_has_bounds(requirement))
-		note_checked_snapshot(requirement, failure);
+	checked = *requirement;
+	if (!FirstSnapshotSet && failure == MEET_OK)
+		checked.max_staleness_ms = checked.max_lag = -1;
+	note_checked_snapshot(&checked, failure);
 	return failure;
 }
 
@@ -151,7 +157,7 @@ meet_for_transaction(const Requirement *requirement, TimestampTz deadline)
  * may not do.
  */
 MeetFailure
-meet_with_new_snapshot(const Requirement *requirement, TimestampTz deadline, Snapshot *snapshot)
+meet_with_new_snapshot(Requirement *requirement, TimestampTz deadline, Snapshot *snapshot)
 {
 	MeetFailure failure = meet_before_barrier(requirement, deadline);
 
@@ -179,7 +185,7 @@ meet_with_new_snapshot(const Requirement *requirement, TimestampTz deadline, Sna
  * retry finds what it needs.
  */
 MeetFailure
-meet_with_fixed_snapshot(const Requirement *requirement, TimestampTz deadline, Snapshot snapshot)
+meet_with_fixed_snapshot(Requirement *requirement, TimestampTz deadline, Snapshot snapshot)
 {
 	Position	seen = replay_seen;
 	MeetFailure failure;
@@ -192,6 +198,9 @@ meet_with_fixed_snapshot(const Requirement *requirement, TimestampTz deadline, S
 		(checked_failure == MEET_OK || requirement_covers(requirement, &checked_requirement)))
 		return checked_failure;
 
+	/* The nodes were asked ahead of the snapshot, if it is a transaction's. */
+	if (quorum_was_asked(requirement))
+		requirement->read_quorum = checked_requirement.read_quorum;
 	failure = meet_before_barrier(requirement, deadline);
 	if (failure != MEET_OK)
 		return failure;
@@ -216,6 +225,15 @@ snapshot_was_checked(const Requirement *requirement)
 {
 	return checked_transaction == COMPAT_MY_LXID &&
 		requirement_covers(&checked_requirement, requirement);
+}
+
+/* Does it show what a quorum told that was asked before it was taken? */
+static bool
+quorum_was_asked(const Requirement *requirement)
+{
+	return checked_transaction == COMPAT_MY_LXID && checked_failure == MEET_OK &&
+		checked_requirement.read_quorum.holds_here &&
+		read_quorum_covers(&checked_requirement.read_quorum, &requirement->read_quorum);
 }
 
 static void
@@ -254,13 +272,15 @@ meet_check_history(const Requirement *requirement)
 
 /* Meet all of it but the barrier. */
 static MeetFailure
-meet_before_barrier(const Requirement *requirement, TimestampTz deadline)
+meet_before_barrier(Requirement *requirement, TimestampTz deadline)
 {
 	MeetFailure failure = meet_at_replica(requirement, deadline);
 
 	if (failure != MEET_OK || RecoveryInProgress())
 		return failure;
 	failure = meet_leader(requirement, deadline);
+	if (failure == MEET_OK)
+		failure = quorum_read_meet(requirement, deadline);
 	if (failure == MEET_OK)
 	{
 		check_timeline(requirement->position_here);
@@ -271,7 +291,7 @@ meet_before_barrier(const Requirement *requirement, TimestampTz deadline)
 
 /* The part that only a replica has to do; nothing at a primary. */
 static MeetFailure
-meet_at_replica(const Requirement *requirement, TimestampTz deadline)
+meet_at_replica(Requirement *requirement, TimestampTz deadline)
 {
 	MeetFailure failure = MEET_OK;
 
@@ -283,7 +303,8 @@ meet_at_replica(const Requirement *requirement, TimestampTz deadline)
 		return MEET_NOT_PRIMARY;
 	}
 
-	if (position_is_set(requirement->position_here))
+	failure = quorum_read_meet(requirement, deadline);
+	if (failure == MEET_OK && position_is_set(requirement->position_here))
 		failure = await_replay(requirement->position_here, deadline, requirement->may_give_up);
 	if (failure == MEET_OK && position_is_set(requirement->older_here))
 		failure = await_replay(requirement->older_here, deadline, requirement->may_give_up);
@@ -442,9 +463,45 @@ await_heartbeat(int64 since_us, TimestampTz deadline)
 static MeetFailure
 await_replay(Position position, TimestampTz deadline, bool may_give_up)
 {
-	ReplayGoal	goal = replay_goal(position, deadline);
+	MeetFailure failure;
 	TimeLineID	tli;
+	bool		lost;
 
+	failure = replay_to(position, deadline, may_give_up, &lost);
+	if (lost)
+	{
+		(void) GetXLogReplayRecPtr(&tli);
+		error_lost(position, tli);
+	}
+	return failure;
+}
+
+/*
+ * meet_quorum_position
+ *		The nodes of a quorum have told where they are: at a replica, wait to get
+ *		there.
+ *
+ * That the position was lost meanwhile is no news to a session that hasn't seen
+ * it: the caller looks, and asks the nodes again.
+ */
+MeetFailure
+meet_quorum_position(const Requirement *requirement, TimestampTz deadline)
+{
+	Position	position = requirement->read_quorum.position;
+	bool		lost;
+
+	if (RecoveryInProgress())
+		return replay_to(position, deadline, requirement->may_give_up, &lost);
+	return position.tli > GetWALInsertionTimeLine() ? MEET_DEPOSED : MEET_OK;
+}
+
+/* Wait for a position, which may turn out to have been lost. */
+static MeetFailure
+replay_to(Position position, TimestampTz deadline, bool may_give_up, bool *lost)
+{
+	ReplayGoal	goal = replay_goal(position, deadline);
+
+	*lost = false;
 	switch (replay_wait(position, deadline, may_give_up ? &goal : NULL))
 	{
 		case REPLAY_GIVEN_UP:
@@ -453,8 +510,8 @@ await_replay(Position position, TimestampTz deadline, bool may_give_up)
 		case REPLAY_CANCELED:
 			return MEET_REPLAY_BEHIND;
 		case REPLAY_LOST:
-			(void) GetXLogReplayRecPtr(&tli);
-			error_lost(position, tli);
+			*lost = true;
+			break;
 		case REPLAY_BLOCKED_BY_US:
 			return blocked(may_give_up);
 		case REPLAY_REACHED:
@@ -490,6 +547,7 @@ snapshot_holds(const Requirement *requirement, Snapshot snapshot, Position seen)
 	if (snapshot_is_current(snapshot))
 		return true;
 	return !requirement->leader && !position_is_set(requirement->position_here) &&
+		!position_before(seen, requirement->read_quorum.position) &&
 		!position_is_set(requirement->older_here) && bounds_hold_since(requirement, seen);
 }
 
@@ -601,11 +659,12 @@ error_lost(Position position, TimeLineID tli)
 	timeline_error_lost(position, tli);
 }
 
-/* New snapshots show what the session has seen elsewhere, by then. */
+/* New snapshots show what the session has seen elsewhere, and nodes have told, by then. */
 static void
-elsewhere_holds_here(const Requirement *requirement)
+elsewhere_holds_here(Requirement *requirement)
 {
 	session_elsewhere_holds_here(requirement->position_here, requirement->older_here);
+	requirement->read_quorum.holds_here = requirement->read_quorum.gathered > 0;
 }
 
 /*
@@ -615,7 +674,8 @@ elsewhere_holds_here(const Requirement *requirement)
 static XLogRecPtr
 barrier_bound(const Requirement *requirement)
 {
-	return requirement->leader ? GetFlushRecPtr(NULL) : requirement->position_here.lsn;
+	return requirement->leader ? GetFlushRecPtr(NULL) :
+		Max(requirement->position_here.lsn, requirement->read_quorum.shown.lsn);
 }
 
 static void

@@ -14,12 +14,13 @@
 #include "exec/meet_failure.h"
 #include "requirement/requirement.h"
 
-extern MeetFailure meet_requirement(const Requirement *requirement, TimestampTz deadline);
-extern MeetFailure meet_for_transaction(const Requirement *requirement, TimestampTz deadline);
-extern MeetFailure meet_with_new_snapshot(const Requirement *requirement, TimestampTz deadline,
+extern MeetFailure meet_requirement(Requirement *requirement, TimestampTz deadline);
+extern MeetFailure meet_for_transaction(Requirement *requirement, TimestampTz deadline);
+extern MeetFailure meet_with_new_snapshot(Requirement *requirement, TimestampTz deadline,
 										  Snapshot *snapshot);
-extern MeetFailure meet_with_fixed_snapshot(const Requirement *requirement, TimestampTz deadline,
+extern MeetFailure meet_with_fixed_snapshot(Requirement *requirement, TimestampTz deadline,
 											Snapshot snapshot);
+extern MeetFailure meet_quorum_position(const Requirement *requirement, TimestampTz deadline);
 extern void meet_check_history(const Requirement *requirement);
 extern bool meet_is_pending(const Requirement *requirement);
 extern bool meet_snapshot_is_fixed(void);

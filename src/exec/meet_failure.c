@@ -13,6 +13,7 @@
 #include "core/errors.h"
 #include "core/violations.h"
 #include "exec/meet_failure.h"
+#include "node/node_state.h"
 #include "stats/read_stats.h"
 
 static void count_timeout(MeetFailure failure);
@@ -51,6 +52,7 @@ count_timeout(MeetFailure failure)
 		case MEET_REPLAY_BEHIND:
 		case MEET_NOT_FRESH:
 		case MEET_NO_HEARTBEAT:
+		case MEET_NO_QUORUM:
 		case MEET_NOT_VISIBLE:
 		case MEET_NOT_CONFIRMED:
 			last_read_current()->timeouts++;
@@ -90,6 +92,8 @@ meet_failure_raise(MeetFailure failure, const Requirement *requirement)
 	char		wanted[POSITION_TEXT_SIZE];
 	char		reached[POSITION_TEXT_SIZE];
 	Position	replayed = POSITION_NONE;
+	const ReadQuorum *quorum = &requirement->read_quorum;
+	bool		for_quorum = quorum->gathered > 0 && !quorum->holds_here;
 
 	switch (failure)
 	{
@@ -99,7 +103,8 @@ meet_failure_raise(MeetFailure failure, const Requirement *requirement)
 			ereport(ERROR,
 					(errcode(ERRCODE_CONSISTENCY_TIMEOUT),
 					 errmsg("replica did not reach position %s in time",
-							position_text(requirement->position_here, wanted)),
+							position_text(for_quorum ? quorum->position :
+										  requirement->position_here, wanted)),
 					 errdetail("Replay has reached position %s.", position_text(replayed, reached)),
 					 errhint("Retry, raise consistency.wait_timeout, connect to the primary, or accept older data with SET consistency = 'eventual'.")));
 			break;
@@ -116,6 +121,15 @@ meet_failure_raise(MeetFailure failure, const Requirement *requirement)
 					 errmsg("replica cannot tell how stale it is"),
 					 errdetail("The primary did not answer its heartbeats in time, or no primary is declared."),
 					 errhint("See the view consistency.nodes for the primary's state. It must be declared with CREATE SERVER, and have a user mapping for consistency.monitor_role.")));
+			break;
+		case MEET_NO_QUORUM:
+			ereport(ERROR,
+					(errcode(ERRCODE_CONSISTENCY_TIMEOUT),
+					 errmsg("too few nodes have told in time how far they are"),
+					 errdetail("Of the %d declared nodes, a read quorum of %d must answer, and agree on what was written.",
+							   node_state_members(),
+							   read_quorum_nodes(quorum, node_state_members())),
+					 errhint("See the view consistency.nodes for their state. Each must have a user mapping for consistency.monitor_role. Or raise consistency.wait_timeout, or lower consistency.read_quorum.")));
 			break;
 		case MEET_NOT_VISIBLE:
 			ereport(ERROR,
@@ -172,6 +186,8 @@ failure_text(MeetFailure failure)
 			return "replica did not become fresh enough in time";
 		case MEET_NO_HEARTBEAT:
 			return "replica cannot tell how stale it is";
+		case MEET_NO_QUORUM:
+			return "too few nodes have told in time how far they are";
 		case MEET_NOT_VISIBLE:
 			return "commits that another node may have shown are not visible yet";
 		case MEET_NOT_CONFIRMED:

@@ -19,6 +19,8 @@ typedef enum MeetFailure
 								 * may serve the read */
 	MEET_NOT_FRESH,				/* it misses more than the bounds allow */
 	MEET_NO_HEARTBEAT,			/* the primary didn't tell where it is */
+	MEET_NO_QUORUM,				/* fewer nodes than demanded have told where
+								 * they are, and agree */
 	MEET_NOT_VISIBLE,			/* a commit that a standby may have shown
 								 * isn't visible yet */
 	MEET_NOT_CONFIRMED,			/* no synchronous standby answered the fence */

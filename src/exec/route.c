@@ -270,22 +270,33 @@ go_to(Route *route, const NodeInfo *node)
  * A bound means something only where the node isn't the primary, which is fresh
  * by nature; so "bounded", with the session's guarantees, says all that is
  * demanded of a replica.
+ *
+ * What a quorum of nodes has told is a position that the node must show, as the
+ * token says; so it must be told to heed the token.  Nodes that weren't asked here
+ * it asks itself.
  */
 static RemotePromise
 promise_of(const Declaration *declaration)
 {
 	bool		bounded = (declaration->max_staleness_ms >= 0 || declaration->max_lag >= 0) &&
 	!declaration->leader && !(declaration->prefix && RecoveryInProgress());
+	bool		gathered = declaration->read_quorum.gathered > 0;
+	RemotePromise promise;
+	ConsistencyLevel level = gathered ? Max(declaration->level, LEVEL_SESSION) : declaration->level;
 
-	return (RemotePromise)
+	promise = (RemotePromise)
 	{
-		.level = level_name(bounded ? LEVEL_BOUNDED : declaration->level),
-			.keeps_session = bounded && declaration->own_context,
+		.level = level_name(bounded ? LEVEL_BOUNDED : level),
+			.keeps_session = bounded && (declaration->own_context || gathered),
 			.max_staleness_ms = declaration->max_staleness_ms,
 			.max_lag = declaration->max_lag,
 			.on_timeout = guc_on_timeout_name(ON_TIMEOUT_ERROR),
 			.require_fence = guc_require_leader_fence,
 	};
+	strlcpy(promise.read_quorum, gathered ? "one" :
+			read_quorum_text(&declaration->read_quorum, node_state_members()),
+			sizeof(promise.read_quorum));
+	return promise;
 }
 
 /* Why the read must stay whatever the nodes are like; NULL: it needn't. */

@@ -48,8 +48,8 @@ typedef struct RoutedScanState
 	Route		route;
 	char	   *node_name;		/* where the rows come from; NULL: here */
 	TimestampTz remote_start;	/* when the query was sent */
-	int64		waited_us;		/* for a node that failed, and for our own
-								 * snapshot */
+	int64		waited_us;		/* for a quorum, for a node that failed, and
+								 * for our own snapshot */
 	int			retries;		/* nodes that failed */
 	bool		fallen_back;	/* counted by fallback_begin() */
 	bool		rows_delivered; /* there is no way back */
@@ -136,6 +136,7 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 												  ALLOCSET_SMALL_SIZES);
 	route_decide(&state->route, enforce_declaration());
 	state->node_name = state->route.node_name;
+	state->waited_us = last_read_current()->waited_us;
 
 	/* EXPLAIN shows the local plan in any case. */
 	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) || estate->es_instrument)
@@ -485,7 +486,8 @@ note_read(RoutedScanState *state)
 	if (state->node_name)
 	{
 		strlcpy(last_read->node, state->node_name, sizeof(last_read->node));
-		last_read->place = state->stale ? READ_STALE : READ_ROUTED;
+		last_read->place = state->stale || last_read->place == READ_STALE ?
+			READ_STALE : READ_ROUTED;
 		last_read->position = state->position;
 	}
 	else

@@ -14,6 +14,7 @@
 #include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "commands/prepare.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "replication/walsender.h"
 #include "tcop/utility.h"
@@ -28,6 +29,7 @@
 #include "exec/forward_utility.h"
 #include "exec/nesting.h"
 #include "exec/utility_hook.h"
+#include "exec/write_quorum.h"
 #include "remote/connection.h"
 #include "remote/settings_report.h"
 #include "session/commits.h"
@@ -90,6 +92,11 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 		nesting_explains = IsA(statement, ExplainStmt) && !nesting_explain_executes((ExplainStmt *) statement);
 	}
 
+	if (MyBackendType == B_BACKEND && (IsA(statement, CopyStmt) || IsA(statement, TruncateStmt)) &&
+		extension_is_created())
+		write_quorum_of_utility(statement);
+	if (commits_prepared && outermost)
+		write_quorum_before_prepared();
 	if (commits_prepared)
 		commits_begin_prepared(((TransactionStmt *) statement)->gid);
 

@@ -30,6 +30,7 @@
 #include "common/string.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
+#include "nodes/value.h"
 #include "lib/stringinfo.h"
 #include "libpq-fe.h"
 #include "mb/pg_wchar.h"
@@ -239,6 +240,24 @@ option_value(List *options, const char *name)
 		}
 	}
 	return NULL;
+}
+
+/* How many nodes the catalogs declare; one with several servers counts once. */
+int
+node_catalog_members(void)
+{
+	List	   *addresses = NIL;
+	ListCell   *cell;
+
+	foreach(cell, node_catalog_servers())
+	{
+		const ForeignServer *server = lfirst(cell);
+
+		addresses = list_append_unique(addresses,
+									   makeString(psprintf("%s:%s", node_catalog_host(server),
+														   node_catalog_port(server))));
+	}
+	return list_length(addresses);
 }
 
 /* Where the node listens: a part of what tells nodes apart. */

@@ -25,6 +25,7 @@ extern bool node_catalog_conninfo(Oid serverid, Oid userid, bool missing_ok,
 								  NodeConnInfo *conninfo);
 extern char *node_catalog_name(Oid serverid);
 extern List *node_catalog_servers(void);
+extern int	node_catalog_members(void);
 extern const char *node_catalog_host(const ForeignServer *server);
 extern const char *node_catalog_port(const ForeignServer *server);
 

@@ -37,7 +37,7 @@
  */
 #define HEARTBEAT_QUERY \
 	"/*consistency='weak'*/ " \
-	"SELECT instance, system_identifier, in_recovery, timeline, \"position\" " \
+	"SELECT instance, system_identifier, in_recovery, timeline, \"position\", caught_up " \
 	"FROM consistency.node_status()"
 
 bool		node_link_sockets_changed = true;
@@ -129,8 +129,7 @@ node_link_has_primary(const NodeLink *link)
 }
 
 /*
- * An answer of the primary, which this may be, to a heartbeat sent at wanted_us
- * or later is wanted.  Ask, if that is possible now.  It isn't while the node
+ * The node's answer to a heartbeat sent at wanted_us or later is wanted.  Ask, if that is possible now.  It isn't while the node
  * owes an answer (call again then), nor without a connection: each new one
  * begins with a heartbeat.  If somebody waits for it, try often.
  */
@@ -429,14 +428,15 @@ accept_answer(NodeLink *link, const PGresult *result)
 
 	if (PQresultStatus(result) != PGRES_TUPLES_OK)
 		return PQresultErrorMessage(result);
-	if (PQntuples(result) != 1 || PQnfields(result) != 5 ||
+	if (PQntuples(result) != 1 || PQnfields(result) != 6 ||
 		sscanf(PQgetvalue(result, 0, 4), "%X/%X", &hi, &lo) != 2)
 		return "the answer to the heartbeat makes no sense";
 	if (strtou64(PQgetvalue(result, 0, 1), NULL, 10) != GetSystemIdentifier())
 		return "the node belongs to another cluster: its system identifier is not ours";
 
-	heartbeat.self =
-		strtoi64(PQgetvalue(result, 0, 0), NULL, 10) == (int64) node_table->instance;
+	heartbeat.instance = (uint64) strtoi64(PQgetvalue(result, 0, 0), NULL, 10);
+	heartbeat.caught_up = PQgetvalue(result, 0, 5)[0] == 't';
+	heartbeat.self = heartbeat.instance == node_table->instance;
 	heartbeat.role = PQgetvalue(result, 0, 2)[0] == 't' ? NODE_REPLICA : NODE_PRIMARY;
 	heartbeat.position.tli = strtoul(PQgetvalue(result, 0, 3), NULL, 10);
 	heartbeat.position.lsn = ((uint64) hi) << 32 | lo;
@@ -447,6 +447,7 @@ accept_answer(NodeLink *link, const PGresult *result)
 		log_state(link, "up", NULL);
 	link->first = false;
 	link->role = heartbeat.role;
+	link->self = heartbeat.self;
 	link->failures = 0;
 	return NULL;
 }

@@ -35,6 +35,7 @@ typedef struct NodeLink
 	int64		deadline_us;	/* when connecting or asked */
 	int64		asked_us;		/* when the last heartbeat was sent */
 	NodeRole	role;			/* in the last answer */
+	bool		self;			/* it was our own */
 	bool		first;			/* no heartbeat came back on this connection
 								 * yet */
 	bool		urgent;			/* somebody waits for its answer */

@@ -28,8 +28,10 @@
 #include "core/wait_event.h"
 #include "node/node_freshness.h"
 #include "node/node_link.h"
+#include "node/node_members.h"
 #include "node/node_monitor.h"
 #include "node/node_reader.h"
+#include "node/node_votes.h"
 #include "node/node_watch.h"
 
 #define RESTART_SECONDS 5
@@ -46,6 +48,7 @@ static void follow_table(void);
 static void follow_slot(int slot);
 static bool watches_any(void);
 static void follow_freshness(void);
+static void follow_wishes(void);
 static void rebuild_wait_set(void);
 static long wait_time_ms(void);
 
@@ -68,6 +71,7 @@ node_monitor_init(void)
 	RegisterBackgroundWorker(&worker);
 
 	node_watch_init();
+	node_members_init();
 }
 
 /* The worker. */
@@ -127,6 +131,7 @@ monitor_pass(MemoryContext context)
 	follow_promotion();
 	follow_table();
 	follow_freshness();
+	follow_wishes();
 	node_reader_run(node_clock_us());
 	if (node_link_sockets_changed)
 		rebuild_wait_set();
@@ -225,31 +230,48 @@ watches_any(void)
 	return false;
 }
 
-/*
- * Learn how far the primary is: from ourselves once per interval, if that is
- * who we are, and from the others when somebody wants to know at once.
- */
+/* Once per interval learn from ourselves how far the primary is, if that is who we are. */
 static void
 follow_freshness(void)
 {
 	int64		now = node_clock_us();
-	bool		waited_for;
-	int64		wanted_us = node_freshness_wanted(&waited_for);
-	bool		primary_known = false;
 
 	if (now >= own_sample_us && watches_any())
 	{
 		node_freshness_sample_self();
 		own_sample_us = now + guc_monitor_interval * INT64CONST(1000);
 	}
+}
+
+/*
+ * Ask nodes of which somebody wants to know at once how far they are: the
+ * primary, for how stale a read is; or all of them, for a quorum.
+ */
+static void
+follow_wishes(void)
+{
+	bool		primary_waited_for;
+	int64		primary_us = node_freshness_wanted(&primary_waited_for);
+	bool		all_waited_for;
+	int64		all_us = node_votes_wanted(&all_waited_for);
+	bool		primary_known = false;
+
 	for (int slot = 0; slot < NODE_STATE_MAX_NODES; slot++)
 		primary_known |= node_link_has_primary(&links[slot]);
 	for (int slot = 0; slot < NODE_STATE_MAX_NODES; slot++)
 	{
-		if (links[slot].role != NODE_REPLICA)
-			node_link_want(&links[slot], wanted_us, waited_for);
+		NodeLink   *link = &links[slot];
+		int64		wanted_us = link->self ? PG_INT64_MIN : all_us;
+		bool		waited_for = all_waited_for;
+
+		if (link->role != NODE_REPLICA)
+		{
+			wanted_us = Max(wanted_us, primary_us);
+			waited_for |= primary_waited_for;
+		}
 		else
-			node_link_want(&links[slot], PG_INT64_MIN, waited_for && !primary_known);
+			waited_for |= primary_waited_for && !primary_known;
+		node_link_want(link, wanted_us, waited_for);
 	}
 }
 

@@ -118,7 +118,7 @@ node_reader_run(int64 now)
 		Oid			dbid = linitial_oid(pending);
 
 		if (!list_member_oid(databases, dbid))
-			node_table_declare(dbid, NULL, 0);
+			(void) node_table_declare(dbid, NULL, 0, 0);
 		else if (launch_reader(dbid))
 			reader_deadline_us = now + MAX_RUN_US;
 		else
@@ -274,35 +274,48 @@ launch_reader(Oid dbid)
 void
 node_reader_main(Datum arg)
 {
-	List	   *servers;
-	ListCell   *cell;
 	NodeDeclaration *declared;
-	Oid			roleid = InvalidOid;
-	int			n = 0;
+	int			n;
+	uint32		generation;
 
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), InvalidOid, 0);
 
+	generation = pg_atomic_read_u32(&node_table->generation);
+	pg_memory_barrier();
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 
-	servers = node_catalog_servers();
-	if (servers != NIL && guc_monitor_role[0] != '\0')
-		roleid = get_role_oid(guc_monitor_role, true);
-	declared = palloc0(sizeof(NodeDeclaration) * (list_length(servers) + 1));
-	foreach(cell, servers)
-		declare_node(lfirst(cell), roleid, &declared[n++]);
-
+	declared = node_reader_declared(&n);
 	if (n > NODE_STATE_MAX_SERVERS)
 		ereport(WARNING,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("more than %d servers are declared", NODE_STATE_MAX_SERVERS)));
-	node_table_declare(MyDatabaseId, declared, n);
+	if (!node_table_declare(MyDatabaseId, declared, n, generation))
+		node_table_request(MyDatabaseId);
 
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+}
+
+/* What the catalogs of this database declare, palloc'd; their number in *n. */
+NodeDeclaration *
+node_reader_declared(int *n)
+{
+	List	   *servers = node_catalog_servers();
+	ListCell   *cell;
+	NodeDeclaration *declared;
+	Oid			roleid = InvalidOid;
+
+	if (servers != NIL && guc_monitor_role[0] != '\0')
+		roleid = get_role_oid(guc_monitor_role, true);
+	declared = palloc0(sizeof(NodeDeclaration) * (list_length(servers) + 1));
+	*n = 0;
+	foreach(cell, servers)
+		declare_node(lfirst(cell), roleid, &declared[(*n)++]);
+	return declared;
 }
 
 /* Fill *declared (zeroed) from a server and the mapping of the monitor's role. */

@@ -49,6 +49,10 @@ setup_table(void *segment)
 	LWLockInitialize(&table->lock, table->tranche);
 	pg_atomic_init_u32(&table->generation, 1);
 	ConditionVariableInit(&table->answered);
+	ConditionVariableInit(&table->voted);
+	pg_atomic_init_u64(&table->votes_wanted_us, 0);
+	pg_atomic_init_u64(&table->votes_requested_us, 0);
+	pg_atomic_init_u32(&table->votes_woken, 0);
 	table->wanted_us = table->requested_us = PG_INT64_MIN;
 	for (int i = 0; i < NODE_STATE_MAX_NODES; i++)
 		pg_atomic_init_u64(&table->nodes[i].load, 0);
@@ -144,8 +148,10 @@ node_info(const SharedServer *server)
 			.health = node->health,
 			.role = node->role,
 			.position = node->position,
+			.caught_up = node->caught_up,
 			.lag_us = node->lag_us,
 			.heartbeat_us = node->heartbeat_us,
+			.asked_us = node->heartbeat_us - node->round_trip_us,
 			.load = (int) LOAD_STATEMENTS(pg_atomic_read_u64(&node->load)),
 	};
 }
@@ -171,6 +177,35 @@ node_state_snapshot(NodeInfo *nodes, int max)
 
 		if (server)
 			nodes[n++] = node_info(server);
+	}
+	LWLockRelease(&node_table->lock);
+	return n;
+}
+
+/*
+ * node_state_members
+ *		How many nodes this database declares, be they up or not; a node with
+ *		several server objects counts once.
+ */
+int
+node_state_members(void)
+{
+	bool		counted[NODE_STATE_MAX_NODES] = {false};
+	int			n = 0;
+
+	if (node_table == NULL)
+		return 0;
+
+	LWLockAcquire(&node_table->lock, LW_SHARED);
+	for (int i = 0; i < NODE_STATE_MAX_SERVERS; i++)
+	{
+		const SharedServer *server = our_server(i);
+
+		if (server && !counted[server->slot])
+		{
+			counted[server->slot] = true;
+			n++;
+		}
 	}
 	LWLockRelease(&node_table->lock);
 	return n;

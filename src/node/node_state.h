@@ -47,10 +47,13 @@ typedef struct NodeInfo
 	NodeRole	role;
 	Position	position;		/* replayed (replica): a lower bound; or
 								 * committed up to (primary) */
+	bool		caught_up;		/* it shows all that it ever did: false after
+								 * a restart, for a while */
 	int64		lag_us;			/* how far replay was behind, microseconds;
 								 * -1: unknown */
 	int64		heartbeat_us;	/* node_clock_us() when its last good answer
 								 * came in; 0: none did */
+	int64		asked_us;		/* when it was asked for that */
 	int			load;			/* statements that this server has routed
 								 * there now */
 } NodeInfo;
@@ -58,8 +61,12 @@ typedef struct NodeInfo
 extern void node_state_init(void);
 extern int64 node_clock_us(void);
 
+/* node_status.c */
+extern bool node_status_caught_up(void);
+
 extern bool node_state_routable(void);
 extern int	node_state_snapshot(NodeInfo *nodes, int max);
+extern int	node_state_members(void);
 extern bool node_state_primary(NodeInfo *node);
 extern bool node_state_primary_declared(void);
 extern void node_state_request(void);

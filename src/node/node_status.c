@@ -12,6 +12,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "replication/walreceiver.h"
 #include "utils/builtins.h"
 #include "utils/pg_lsn.h"
 #include "utils/timestamp.h"
@@ -20,9 +21,23 @@
 #include "node/node_table.h"
 #include "session/commit_position.h"
 
-#define STATUS_COLUMNS	7
+#define STATUS_COLUMNS	8
 
 PG_FUNCTION_INFO_V1(consistency_node_status);
+
+/*
+ * node_status_caught_up
+ *		Does this server show all that it has ever shown?
+ *
+ * A replica that was restarted replays once more what it has in its own log, and
+ * lets clients in when it is consistent, which may be before the end of that.  Only
+ * then does it ask for more, and from then on it is known from where.
+ */
+bool
+node_status_caught_up(void)
+{
+	return !RecoveryInProgress() || GetWalRcvFlushRecPtr(NULL, NULL) != InvalidXLogRecPtr;
+}
 
 /*
  * consistency.node_status()
@@ -58,6 +73,7 @@ consistency_node_status(PG_FUNCTION_ARGS)
 	values[4] = Int32GetDatum((int32) position.tli);
 	values[5] = LSNGetDatum(position.lsn);
 	values[6] = CStringGetTextDatum(CONSISTENCY_VERSION);
+	values[7] = BoolGetDatum(node_status_caught_up());
 
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -7,7 +7,8 @@ CREATE FUNCTION consistency.node_status(
         OUT in_recovery boolean,
         OUT timeline integer,
         OUT "position" pg_lsn,
-        OUT version text)
+        OUT version text,
+        OUT caught_up boolean)
     RETURNS record
     LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'consistency_node_status';

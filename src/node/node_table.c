@@ -16,7 +16,6 @@
 
 static bool forget_servers(Oid dbid);
 static void add_server(Oid dbid, const NodeDeclaration *declared);
-static int	find_node(const char *host, const char *port);
 static int	use_node(const char *host, const char *port);
 static void free_unused_nodes(void);
 static void bump_generation(void);
@@ -58,13 +57,22 @@ starts_secret(const char *text)
  *
  * Nodes that stay declared, here or in another database, keep their state;
  * those that no server refers to any more are forgotten.
+ *
+ * What was read while the table had a certain generation (0: it doesn't matter)
+ * isn't written if it has another one by now: the caller may have read what has
+ * changed since.  False then.
  */
-void
-node_table_declare(Oid dbid, const NodeDeclaration *declared, int ndeclared)
+bool
+node_table_declare(Oid dbid, const NodeDeclaration *declared, int ndeclared, uint32 as_of)
 {
 	bool		had_servers;
 
 	LWLockAcquire(&node_table->lock, LW_EXCLUSIVE);
+	if (as_of != 0 && pg_atomic_read_u32(&node_table->generation) != as_of)
+	{
+		LWLockRelease(&node_table->lock);
+		return false;
+	}
 	had_servers = forget_servers(dbid);
 	if (had_servers || ndeclared > 0)
 	{
@@ -74,6 +82,7 @@ node_table_declare(Oid dbid, const NodeDeclaration *declared, int ndeclared)
 		bump_generation();
 	}
 	LWLockRelease(&node_table->lock);
+	return true;
 }
 
 /* Drop the servers of a database; were there any?  Under lock. */
@@ -120,8 +129,8 @@ add_server(Oid dbid, const NodeDeclaration *declared)
 }
 
 /* The slot of the node at an address, or -1.  Under lock. */
-static int
-find_node(const char *host, const char *port)
+int
+node_table_find(const char *host, const char *port)
 {
 	for (int i = 0; i < NODE_STATE_MAX_NODES; i++)
 	{
@@ -134,11 +143,23 @@ find_node(const char *host, const char *port)
 	return -1;
 }
 
-/* The same, given a free slot if there is none yet; -1 if all are taken. */
+/* Does a database declare the node in that slot?  Under lock. */
+bool
+node_table_declares(Oid dbid, int slot)
+{
+	for (int i = 0; i < NODE_STATE_MAX_SERVERS; i++)
+	{
+		if (node_table->servers[i].dbid == dbid && node_table->servers[i].slot == slot)
+			return true;
+	}
+	return false;
+}
+
+/* The slot of the node at an address, given a free one if there is none yet; -1 if all are taken. */
 static int
 use_node(const char *host, const char *port)
 {
-	int			slot = find_node(host, port);
+	int			slot = node_table_find(host, port);
 
 	for (int i = 0; i < NODE_STATE_MAX_NODES && slot < 0; i++)
 	{
@@ -153,9 +174,13 @@ use_node(const char *host, const char *port)
 		strlcpy(node->host, host, sizeof(node->host));
 		strlcpy(node->port, port, sizeof(node->port));
 		node->self = false;
+		node->instance = 0;
+		node->caught_up = false;
 		node->health = NODE_UNKNOWN;
 		node->role = NODE_ROLE_UNKNOWN;
 		node->position = POSITION_NONE;
+		node->vote = POSITION_NONE;
+		node->voted_us = 0;
 		node->lag_us = -1;
 		node->heartbeat_us = 0;
 		node->round_trip_us = 0;
@@ -336,11 +361,13 @@ node_table_heartbeat(int slot, uint32 generation, const NodeHeartbeat *heartbeat
 	LWLockAcquire(&node_table->lock, LW_EXCLUSIVE);
 	if (node->used && node->generation == generation)
 	{
-		if (node->self != heartbeat->self)
+		if (node->self != heartbeat->self || node->instance != heartbeat->instance)
 		{
 			node->self = heartbeat->self;
+			node->instance = heartbeat->instance;
 			bump_generation();
 		}
+		node->caught_up = heartbeat->caught_up;
 		if (node->health != NODE_UP || node->role != heartbeat->role)
 			node_counters_count_change(node->counters);
 		node->health = NODE_UP;
@@ -353,6 +380,8 @@ node_table_heartbeat(int slot, uint32 generation, const NodeHeartbeat *heartbeat
 		 */
 		node->position = heartbeat->first ? heartbeat->position :
 			position_max(node->position, heartbeat->position);
+		node->vote = heartbeat->position;
+		node->voted_us = heartbeat->caught_up ? heartbeat->asked_us : 0;
 		node_table_follow_timeline();
 		if (heartbeat->role == NODE_PRIMARY)
 		{
@@ -370,6 +399,7 @@ node_table_heartbeat(int slot, uint32 generation, const NodeHeartbeat *heartbeat
 
 	if (news)
 		ConditionVariableBroadcast(&node_table->answered);
+	ConditionVariableBroadcast(&node_table->voted);
 }
 
 /*

@@ -38,10 +38,17 @@ typedef struct SharedNode
 	char		host[NODE_HOST_SIZE];	/* with the port: the key */
 	char		port[NODE_PORT_SIZE];
 	bool		self;			/* answered with our own instance id */
+	uint64		instance;		/* the id in its last answer; 0: none came */
+	bool		caught_up;		/* in that answer: it shows all that it ever
+								 * did */
 	NodeHealth	health;
 	NodeRole	role;			/* in the last heartbeat */
 	Position	position;		/* replayed (replica): a lower bound; or
 								 * committed up to (primary) */
+	Position	vote;			/* how far it was in an answer that counts in
+								 * a quorum */
+	int64		voted_us;		/* when the question to that answer was sent;
+								 * 0: none */
 	int64		lag_us;			/* replay lag, microseconds; -1: unknown */
 	int64		heartbeat_us;	/* node_clock_us() of the last good one; 0:
 								 * none */
@@ -85,6 +92,15 @@ typedef struct NodeTable
 	pg_atomic_uint32 generation;
 
 	ConditionVariable answered; /* news in the history */
+	ConditionVariable voted;	/* an answer of any node */
+
+	/* Of node_votes.c, without a lock; times are node_clock_us() */
+	pg_atomic_uint64 votes_wanted_us;	/* answers to questions of then or
+										 * later are wanted from all nodes; 0:
+										 * none were yet */
+	pg_atomic_uint64 votes_requested_us;	/* when somebody last wanted any */
+	pg_atomic_uint32 votes_woken;	/* 1: the monitor was woken and hasn't
+									 * looked yet */
 
 	/* The rest: lock.  (history.timeline is looked at without it, too.) */
 	Latch	   *monitor;		/* of the monitor, while it runs */
@@ -115,6 +131,8 @@ typedef struct NodeDeclaration
 typedef struct NodeHeartbeat
 {
 	bool		self;
+	uint64		instance;		/* that names the running server */
+	bool		caught_up;		/* it shows all that it ever did */
 	NodeRole	role;
 	Position	position;
 	int64		asked_us;		/* node_clock_us() when it was sent */
@@ -128,7 +146,10 @@ extern NodeTable *node_table;
 extern void node_table_set_error(char *error, const char *message);
 extern void node_table_attach_monitor(Latch *latch);
 extern void node_table_detach_monitor(void);
-extern void node_table_declare(Oid dbid, const NodeDeclaration *declared, int ndeclared);
+extern bool node_table_declare(Oid dbid, const NodeDeclaration *declared, int ndeclared,
+							   uint32 as_of);
+extern int	node_table_find(const char *host, const char *port);
+extern bool node_table_declares(Oid dbid, int slot);
 extern List *node_table_databases(void);
 extern void node_table_request(Oid dbid);
 extern List *node_table_take_requests(bool *all);

@@ -58,6 +58,12 @@ static const char *const own_settings[] = {
 	"transaction_read_only", "transaction_timeout",
 };
 
+/* Our own that are carried over, as an application's are. */
+static const char *const carried_settings[] = {
+	"consistency.on_unconfirmed", "consistency.replica_id", "consistency.write_quorum",
+	"consistency.write_quorum_timeout",
+};
+
 static uint64 settings_fingerprint(RemoteConnection *connection, const RemotePromise *promise);
 static const char *role_there(const RemoteConnection *connection);
 static void add_session(StringInfo settings, const RemoteConnection *connection);
@@ -239,6 +245,8 @@ settings_fingerprint(RemoteConnection *connection, const RemotePromise *promise)
 						  promise->require_fence);
 	hash = hash_combine64(hash, (uint64) promise->max_staleness_ms << 32 | (uint32) promise->max_lag);
 	hash = hash_combine64(hash, promise->wait_timeout_ms);
+	hash = hash_combine64(hash, hash_bytes_extended((const unsigned char *) promise->read_quorum,
+													strlen(promise->read_quorum), 3));
 	hash = hash_combine64(hash, (uint64) connection->login << 32 | GetUserId());
 	hash = hash_combine64(hash, connection_idle_timeout(connection));
 	hash = hash_combine64(hash, strcmp(GetConfigOption("role", true, false), "none") != 0);
@@ -382,6 +390,7 @@ add_promise(StringInfo settings, const RemotePromise *promise)
 	appendStringInfo(settings, "consistency.on_timeout%c%s%c", 0, promise->on_timeout, 0);
 	appendStringInfo(settings, "consistency.require_leader_fence%c%s%c", 0,
 					 promise->require_fence ? "on" : "off", 0);
+	appendStringInfo(settings, "consistency.read_quorum%c%s%c", 0, promise->read_quorum, 0);
 	appendStringInfo(settings, "consistency.wait_timeout%c%d%c", 0, promise->wait_timeout_ms, 0);
 }
 
@@ -408,11 +417,14 @@ carried_over(const struct config_generic *setting)
 		!listed(setting->name, answer_settings, lengthof(answer_settings));
 }
 
-/* Is it none that is carried over?  As whom it counts is the session's, as data are. */
+/*
+ * Is it none that is carried over?  As whom it counts is the session's, as data
+ * are; and so is who must have what it writes.
+ */
 static bool
 is_own(const char *name)
 {
-	if (strcmp(name, "consistency.replica_id") == 0)
+	if (listed(name, carried_settings, lengthof(carried_settings)))
 		return false;
 	return strncmp(name, "consistency", strlen("consistency")) == 0 ||
 		listed(name, own_settings, lengthof(own_settings));

@@ -28,6 +28,7 @@ typedef struct RemotePromise
 	const char *on_timeout;
 	bool		require_fence;	/* the primary must be confirmed */
 	int			wait_timeout_ms;
+	char		read_quorum[8]; /* nodes that it must ask first; "one": none */
 } RemotePromise;
 
 /* What has happened to the other side's session */

@@ -26,6 +26,8 @@ typedef struct Requirement
 								 * snapshot must be behind the barrier. */
 	Position	older_here;		/* the same, of an older timeline; none:
 								 * nothing */
+	ReadQuorum	read_quorum;	/* nodes to be asked, whose highest answer the
+								 * read must show */
 	int			max_staleness_ms;	/* what it may miss must be younger; -1:
 									 * no bound */
 	int			max_lag;		/* bytes of WAL that it may miss; -1: no bound */
@@ -41,11 +43,12 @@ requirement_has_bounds(const Requirement *requirement)
 }
 
 extern Requirement requirement_of(const Declaration *declaration, const SessionContext *context);
+extern void requirement_add_quorum(Requirement *requirement);
 extern bool requirement_covers(const Requirement *requirement, const Requirement *other);
 extern bool requirement_is_pending(const Requirement *requirement, bool at_replica);
 
 /* in words for people; buf holds REQUIREMENT_TEXT_SIZE bytes */
-#define REQUIREMENT_TEXT_SIZE 160
+#define REQUIREMENT_TEXT_SIZE 224
 
 extern char *requirement_text(const Requirement *requirement, char *buf);
 

@@ -8,7 +8,7 @@
  * server's.  To that the minimums are added: the administrator's for the
  * session, and those of the tables.  Each party gets what it asks for: where
  * one wants the session's own writes and another one a bound on the staleness,
- * both count.  The strictest level is what people are shown.
+ * both count.  A read quorum is apart from the level, and adds to any.  The strictest level is what people are shown.
  *
  * A read that may be answered stale when time is up could go below a minimum;
  * so it may be only where whoever set the minimum says so.
@@ -25,6 +25,7 @@
 #include "session/declaration.h"
 #include "session/hint.h"
 #include "session/policy.h"
+#include "session/quorum.h"
 
 static bool add_declared(Declaration *declaration, const Hint *hint);
 static void add_minimum(Declaration *declaration);
@@ -78,6 +79,7 @@ declaration_covers(const Declaration *declaration, const Declaration *other)
 	return declaration->own_context >= other->own_context &&
 		declaration->prefix >= other->prefix &&
 		declaration->leader >= other->leader &&
+		read_quorum_covers(&declaration->read_quorum, &other->read_quorum) &&
 		(other->max_staleness_ms < 0 ||
 		 (declaration->max_staleness_ms >= 0 &&
 		  declaration->max_staleness_ms <= other->max_staleness_ms)) &&
@@ -156,6 +158,8 @@ add_declared(Declaration *declaration, const Hint *hint)
 		has_bounds ? hint->max_lag : guc_max_lag, source, InvalidOid);
 	if (level == LEVEL_BOUNDED && guc_bounded_keeps_session)
 		declaration->own_context = true;
+	read_quorum_add(&declaration->read_quorum, hint->read_quorum != QUORUM_UNSET ?
+					hint->read_quorum : quorum_read_setting());
 	return declared;
 }
 
@@ -194,6 +198,7 @@ add_policies(Declaration *declaration, const List *relations, bool defaults)
 			.max_lag = -1,
 			.on_timeout = on_timeout_of_defaults(relations, guc_on_timeout),
 			.wait_timeout_ms = declaration->wait_timeout_ms,
+			.read_quorum = declaration->read_quorum,
 			.policed = declaration->policed,
 	};
 	add_minimum(declaration);
@@ -370,6 +375,7 @@ no_hint(void)
 		.max_lag = -1,
 		.on_timeout = ON_TIMEOUT_UNSET,
 		.wait_timeout_ms = -1,
+		.read_quorum = QUORUM_UNSET,
 	};
 
 	return &none;

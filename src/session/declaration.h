@@ -12,6 +12,7 @@
 
 #include "core/guc.h"
 #include "session/level.h"
+#include "session/read_quorum.h"
 
 /* Who has a say */
 typedef enum DeclarationSource
@@ -46,6 +47,7 @@ typedef struct Declaration
 	int			max_staleness_ms;	/* -1: no bound */
 	int			max_lag;		/* bytes; -1: no bound */
 	bool		lacks_bound;	/* "bounded" was asked for without a bound */
+	ReadQuorum	read_quorum;	/* nodes to be asked first */
 
 	OnTimeout	on_timeout;
 	int			wait_timeout_ms;

@@ -9,7 +9,7 @@
  *
  * (without the spaces): key='value' with commas between, keys and values
  * URL-encoded, a quote within a value as \'.  The other keys that are ours are
- * max_lag, on_timeout and wait_timeout; all others, such as traceparent, are
+ * max_lag, on_timeout, wait_timeout and read_quorum; all others, such as traceparent, are
  * other people's.  A comment without the key consistency isn't ours at all,
  * and "/ *+" belongs to pg_hint_plan.
  *
@@ -28,6 +28,7 @@
 
 #include "session/hint.h"
 #include "session/lexer.h"
+#include "session/quorum.h"
 
 typedef enum HintKey
 {
@@ -36,6 +37,7 @@ typedef enum HintKey
 	KEY_MAX_LAG,
 	KEY_ON_TIMEOUT,
 	KEY_WAIT_TIMEOUT,
+	KEY_READ_QUORUM,
 	NUM_HINT_KEYS
 } HintKey;
 
@@ -44,7 +46,8 @@ static const char *const key_names[NUM_HINT_KEYS] = {
 	[KEY_MAX_STALENESS] = "max_staleness",
 	[KEY_MAX_LAG] = "max_lag",
 	[KEY_ON_TIMEOUT] = "on_timeout",
-	[KEY_WAIT_TIMEOUT] = "wait_timeout"
+	[KEY_WAIT_TIMEOUT] = "wait_timeout",
+	[KEY_READ_QUORUM] = "read_quorum"
 };
 
 static int	read_comments(const char *query, int start, int end, Hint *hint);
@@ -254,6 +257,14 @@ fill_hint(char **values, Hint *hint)
 							values[KEY_ON_TIMEOUT]),
 					 errhint("Available values: primary, error, stale.")));
 	}
+
+	hint->read_quorum = QUORUM_UNSET;
+	if (values[KEY_READ_QUORUM] && !quorum_parse(values[KEY_READ_QUORUM], &hint->read_quorum))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for read_quorum in a hint: \"%s\"",
+						values[KEY_READ_QUORUM]),
+				 errhint(QUORUM_HINT)));
 }
 
 /* A number with its unit, as settings have it; -1 if it isn't said. */

@@ -21,6 +21,7 @@ typedef struct Hint
 	int			max_lag;		/* bytes; -1: not said */
 	OnTimeout	on_timeout;		/* may be ON_TIMEOUT_UNSET */
 	int			wait_timeout_ms;	/* -1: not said */
+	int			read_quorum;	/* QUORUM_UNSET: not said */
 } Hint;
 
 /* do not use outside: reads the hint where hint_of_statement() can't rule it out */

@@ -18,7 +18,7 @@ CREATE VIEW consistency.stat_violations AS
 COMMENT ON VIEW consistency.stat_violations IS
     'promises that this server did not keep since the counters were reset';
 COMMENT ON COLUMN consistency.stat_violations.kind IS
-    'lost_position: a position that a session relied on was lost in a failover; stale_answer: on_timeout = stale answered with less than was promised; unfenced_read: a linearizable read that no synchronous standby confirmed; regression: a read that would have gone back behind what its session has seen, refused; refused_token: a token that is malformed or of another cluster';
+    'lost_position: a position that a session relied on was lost in a failover; stale_answer: on_timeout = stale answered with less than was promised; unfenced_read: a linearizable read that no synchronous standby confirmed; regression: a read that would have gone back behind what its session has seen, refused; refused_token: a token that is malformed or of another cluster; unconfirmed_commit: a commit that its write quorum did not confirm, which the client was told';
 COMMENT ON COLUMN consistency.stat_violations.count IS 'how often';
 COMMENT ON COLUMN consistency.stat_violations.last IS 'when it was the last time';
 REVOKE ALL ON consistency.stat_violations FROM PUBLIC;

@@ -132,6 +132,7 @@ BEGIN ATOMIC
                    WHEN 'stale_answer' THEN 'reads were answered with less than was promised'
                    WHEN 'unfenced_read' THEN 'linearizable reads ran that no synchronous standby confirmed'
                    WHEN 'regression' THEN 'reads were refused that would have gone back behind what their session has seen'
+                   WHEN 'unconfirmed_commit' THEN 'commits were not confirmed by their write quorum in time'
                    WHEN 'refused_token' THEN 'tokens were refused: malformed, or of another cluster'
                    ELSE kind END,
                'The view consistency.violations has the newest ones.'

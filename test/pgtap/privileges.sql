@@ -5,7 +5,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(69);
+SELECT plan(70);
 
 CREATE ROLE tap_nobody;
 CREATE ROLE tap_watcher IN ROLE pg_monitor;
@@ -28,7 +28,7 @@ SELECT bag_eq(
     $$ SELECT p.proname::text FROM pg_proc p
         WHERE p.pronamespace = 'consistency'::regnamespace
           AND has_function_privilege('tap_nobody', p.oid, 'EXECUTE') $$,
-    $$ VALUES ('token'), ('last_read'), ('wait_for'), ('node_status'),
+    $$ VALUES ('token'), ('last_read'), ('wait_for'), ('wait_for_replicas'), ('node_status'),
               ('set_policy'), ('drop_policy'), ('policy_fields'),
               ('transaction_status'), ('transaction_ticket'),
               ('recommend'), ('presets'), ('apply_preset'), ('table_facts'), ('level_facts'), ('advise'),
@@ -56,6 +56,7 @@ SELECT table_privs_are('consistency', 'nodes', 'pg_monitor', ARRAY['SELECT']);
 SELECT table_privs_are('consistency', 'nodes', 'tap_watcher', ARRAY['SELECT']);
 SELECT function_privs_are('consistency', 'check', ARRAY[]::text[], 'tap_watcher', ARRAY['EXECUTE']);
 SELECT function_privs_are('consistency', 'node_facts', ARRAY[]::text[], 'tap_watcher', ARRAY['EXECUTE']);
+SELECT function_privs_are('consistency', 'failover_candidates', ARRAY['text'], 'tap_watcher', ARRAY['EXECUTE']);
 SELECT function_privs_are('consistency', 'verify_nodes',
     ARRAY['regclass', 'double precision', 'text[]', 'integer', 'bigint', 'boolean', 'bigint'], 'tap_watcher', ARRAY['EXECUTE']);
 SELECT function_privs_are('consistency', 'block_digests', ARRAY['oid', 'oid', 'bigint', 'bigint', 'integer'],

@@ -24,7 +24,9 @@ SELECT bag_eq(
               ('consistency.monitor_interval', 'integer', 'sighup'),
               ('consistency.monitor_role', 'string', 'sighup'),
               ('consistency.on_timeout', 'enum', 'user'),
+              ('consistency.on_unconfirmed', 'enum', 'user'),
               ('consistency.replica_id', 'string', 'user'),
+              ('consistency.read_quorum', 'string', 'user'),
               ('consistency.report_token', 'bool', 'user'),
               ('consistency.require_leader_fence', 'bool', 'user'),
               ('consistency.route_min_cost', 'real', 'user'),
@@ -33,7 +35,9 @@ SELECT bag_eq(
               ('consistency.token', 'string', 'user'),
               ('consistency.track_reads', 'bool', 'superuser'),
               ('consistency.wait_timeout', 'integer', 'user'),
-              ('consistency.write_forwarding', 'bool', 'user') $$,
+              ('consistency.write_forwarding', 'bool', 'user'),
+              ('consistency.write_quorum', 'string', 'user'),
+              ('consistency.write_quorum_timeout', 'integer', 'user') $$,
     'names, types and contexts');
 SELECT is(enumvals, ARRAY['linearizable', 'sequential', 'causal', 'bounded', 'session', 'eventual', 'weak'],
           'levels that psql completes') FROM pg_settings WHERE name = 'consistency';
@@ -57,7 +61,9 @@ SELECT bag_eq(
               ('consistency.monitor_interval', '1000'),
               ('consistency.monitor_role', ''),
               ('consistency.on_timeout', 'primary'),
+              ('consistency.on_unconfirmed', 'error'),
               ('consistency.replica_id', ''),
+              ('consistency.read_quorum', 'one'),
               ('consistency.report_token', 'on'),
               ('consistency.require_leader_fence', 'off'),
               ('consistency.routing', 'auto'),
@@ -65,7 +71,9 @@ SELECT bag_eq(
               ('consistency.token', ''),
               ('consistency.track_reads', 'on'),
               ('consistency.wait_timeout', '10000'),
-              ('consistency.write_forwarding', 'on') $$,
+              ('consistency.write_forwarding', 'on'),
+              ('consistency.write_quorum', 'one'),
+              ('consistency.write_quorum_timeout', '10000') $$,
     'defaults');
 SELECT bag_eq(
     $$ SELECT name, min_val, unit FROM pg_settings
@@ -73,7 +81,7 @@ SELECT bag_eq(
     $$ VALUES ('consistency.connection_idle_timeout', '0', 'ms'),
               ('consistency.log_min_wait', '-1', 'ms'), ('consistency.max_clock_drift', '0', 'ms'), ('consistency.max_lag', '-1', 'B'), ('consistency.max_staleness', '-1', 'ms'),
               ('consistency.staleness_ceiling', '-1', 'ms'),
-              ('consistency.wait_timeout', '1', 'ms'), ('consistency.monitor_interval', '10', 'ms') $$,
+              ('consistency.wait_timeout', '1', 'ms'), ('consistency.write_quorum_timeout', '-1', 'ms'), ('consistency.monitor_interval', '10', 'ms') $$,
     'units and minima');
 SELECT is_empty(
     $$ SELECT name FROM pg_settings

@@ -108,6 +108,8 @@ my $strong = $cluster->connect('near', user => $cluster->superuser);
 $strong->do("SET consistency = 'linearizable'");
 $strong->do(q{SET consistency.token = '} . $app->parameter('consistency.token') . q{'});
 my $before = $strong->value('SELECT sum(reads) FROM consistency.stat_reads');
+# until its monitor has heard how far the primary is
+wait_until(sub { $watcher{near}->value('SELECT lag > interval \'1 ms\' FROM consistency.nodes WHERE this') eq 't' }, 'the replica knows of its lag');
 my @lines = map { $_->[0] } @{ $strong->query('SELECT * FROM consistency.dashboard()')->{rows} };
 like($lines[0], qr/near, port \d+   replica, timeline 1/, 'asked at a replica under linearizable, it tells of the replica');
 is(scalar(grep { /^  (near|far|primary) +up +(replica|primary) / } @lines), 3, 'it shows all nodes');
