@@ -130,6 +130,16 @@ is_equal("'$_'", "$_: equal") for @tables;
 	is(verify($session, "'public.plain'")->{equal}, 't', "the caller's search_path has no say");
 	$session->close;
 
+	# Nor are our own tables written as by logical replication.
+	$dba->do('GRANT SET ON PARAMETER session_replication_role TO app');
+	$session = $cluster->connect('primary');
+	$session->do('SET session_replication_role = replica');
+	my $row = verify($session, "'plain'");
+	is_deeply([ $row->{equal}, states($row) ], [ 't', 'late done t -', 'near done t -' ],
+		'nor has session_replication_role');
+	is($session->value('SHOW session_replication_role'), 'replica', '... which stays');
+	$session->close;
+
 	is(code($app, q{BEGIN; CALL consistency.verify_nodes('plain')}), '25001', 'not in a transaction block');
 	$app->do('ROLLBACK');
 	is(code($dba, q{CALL consistency.verify_nodes('pg_class')}), '42809', 'no catalog');
