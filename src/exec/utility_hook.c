@@ -250,7 +250,8 @@ after_utility(Node *statement)
 		if (set->kind == VAR_RESET_ALL)
 			session_reset();
 		else if (set->kind == VAR_SET_MULTI ||
-				 (set->kind == VAR_SET_VALUE && strcmp(set->name, "consistency") == 0))
+				 (set->kind == VAR_SET_VALUE && (strcmp(set->name, "consistency") == 0 ||
+												 strcmp(set->name, "consistency.read_quorum") == 0)))
 			ahead_of_first_snapshot();
 		else if (set->kind == VAR_SET_VALUE && strcmp(set->name, "consistency.token") == 0)
 			ahead_after_import();
