@@ -85,8 +85,8 @@ foreach my $quorum (2, 3, 'quorum', 'all')
 	# Who isn't woken looks again after a second.
 	my $session = session('all', write_quorum_timeout => '60s');
 	my $start = time;
-	$session->do('INSERT INTO t VALUES (0)') foreach 1 .. 20;
-	cmp_ok(time - $start, '<', 10, 'twenty commits: they are woken');
+	$session->do('INSERT INTO t VALUES (0)') foreach 1 .. 40;
+	cmp_ok(time - $start, '<', 5, 'forty commits: they are woken');
 }
 
 # --- replicas that don't apply ------------------------------------------
