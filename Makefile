@@ -78,6 +78,7 @@ OBJS = \
 	src/exec/ahead.o \
 	src/exec/meet.o \
 	src/exec/quorum_read.o \
+	src/exec/meet_leader.o \
 	src/exec/meet_failure.o \
 	src/exec/replay_wait.o \
 	src/exec/replay_pace.o \

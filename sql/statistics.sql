@@ -74,6 +74,37 @@ RESET consistency.track_reads;
 SELECT 1 / (x - 1) FROM statistics_test;
 SELECT * FROM shown;
 
+-- what reads data wherever in a statement it hides: each of these is a read
+CREATE FUNCTION statistics_reader(int) RETURNS int LANGUAGE plpgsql STABLE AS
+    'BEGIN RETURN (SELECT x FROM statistics_test WHERE x = $1); END';
+CREATE FUNCTION statistics_add(int, int) RETURNS int LANGUAGE plpgsql STABLE AS
+    'BEGIN RETURN $1 + (SELECT x FROM statistics_test WHERE x = $2); END';
+CREATE AGGREGATE statistics_sum(int) (SFUNC = statistics_add, STYPE = int, INITCOND = '0');
+CREATE DOMAIN statistics_known AS int CHECK (statistics_reader(value) IS NOT NULL);
+SELECT consistency.stat_reset();
+SELECT v FROM (VALUES (statistics_reader(1)), (statistics_reader(2))) AS given (v);
+SELECT statistics_sum(g) FROM generate_series(1, 3) g;
+SELECT statistics_sum(g) OVER () FROM generate_series(1, 2) g;
+SELECT count(*) OVER (ORDER BY g ROWS statistics_reader(1) PRECEDING) FROM generate_series(1, 3) g;
+SELECT 3::statistics_known;
+SET enable_nestloop = off;
+SET enable_mergejoin = off;
+SELECT a FROM generate_series(1, 3) a JOIN generate_series(2, 4) b ON statistics_reader(a) = b ORDER BY a;
+RESET enable_mergejoin;
+SET enable_hashjoin = off;
+SELECT a FROM generate_series(1, 3) a JOIN generate_series(2, 4) b ON statistics_reader(a) = b ORDER BY a;
+RESET enable_hashjoin;
+RESET enable_nestloop;
+SELECT * FROM shown;
+-- these are none
+SELECT consistency.stat_reset();
+SELECT v FROM (VALUES (1), (2)) AS given (v);
+SELECT sum(g), array_agg(g) FROM generate_series(1, 3) g;
+SELECT count(*) > 0 FROM consistency.stat_nodes a JOIN consistency.stat_nodes b ON a.name = b.name;
+SELECT * FROM shown;
+DROP FUNCTION statistics_reader(int) CASCADE;
+DROP FUNCTION statistics_add(int, int) CASCADE;
+
 -- the buckets
 SELECT array_length(b, 1), b[1:9], b[72] FROM consistency.wait_bounds() AS b;
 

@@ -23,6 +23,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/resowner.h"
 
 #include "advise/advise.h"
@@ -41,6 +42,7 @@ static void read_statements(AdviseFacts *facts);
 static void set_quietly(const char *name, const char *value);
 static bool is_refusal(const ErrorData *error);
 static char *statements_view(void);
+static void count_rows(AdviseFacts *facts);
 static void count_row(AdviseFacts *facts, uint64 row);
 static void count_statement(AdviseFacts *facts, const StatementRow *row);
 static bool count_read(AdviseFacts *facts, const StatementRow *row, Node *statement);
@@ -116,8 +118,7 @@ read_statements(AdviseFacts *facts)
 					 statements_view());
 	if (SPI_execute(query, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read pg_stat_statements");
-	for (uint64 i = 0; i < SPI_processed; i++)
-		count_row(facts, i);
+	count_rows(facts);
 	SPI_finish();
 	AtEOXact_GUC(true, level);
 	facts->has_statements = true;
@@ -141,6 +142,24 @@ statements_view(void)
 					true, 1) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "could not find pg_stat_statements");
 	return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+}
+
+/* What parsing a text takes is given back before the next one: there are thousands. */
+static void
+count_rows(AdviseFacts *facts)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "statement to be counted",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		count_row(facts, i);
+		MemoryContextReset(context);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
 }
 
 static void

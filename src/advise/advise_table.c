@@ -16,6 +16,7 @@
 
 #include "advise/advise.h"
 #include "advise/statement.h"
+#include "session/quorum.h"
 
 /* Reads for one write, from which on a table is read often. */
 #define READ_OFTEN 10
@@ -221,6 +222,7 @@ policy_to(const AdviseTable *table, const Policy *now, PolicyKind kind,
 		.max_staleness_ms = max_staleness_ms,
 		.max_lag = -1,
 		.on_timeout = replaces ? now->on_timeout : ON_TIMEOUT_UNSET,
+		.write_quorum = replaces ? now->write_quorum : QUORUM_UNSET,
 		.relation = replaces ? now->relation : table->relid
 	};
 

@@ -12,6 +12,7 @@
 #include "utils/lsyscache.h"
 
 #include "advise/statement.h"
+#include "session/quorum.h"
 
 /* The call of set_policy() for a table; an error if there is no such table. */
 char *
@@ -35,6 +36,8 @@ statement_for_table(Oid relid, const Policy *policy)
 		appendStringInfo(&sql, ", max_staleness => '%s'", statement_ms(policy->max_staleness_ms));
 	if (policy->on_timeout != ON_TIMEOUT_UNSET)
 		appendStringInfo(&sql, ", on_timeout => '%s'", guc_on_timeout_name(policy->on_timeout));
+	if (policy->write_quorum != QUORUM_UNSET)
+		appendStringInfo(&sql, ", write_quorum => '%s'", quorum_text(policy->write_quorum));
 	appendStringInfoString(&sql, ");");
 	return sql.data;
 }

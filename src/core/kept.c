@@ -15,6 +15,7 @@
 
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "port/pg_crc32c.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
 
@@ -25,7 +26,7 @@
 #define KEPT_FILE PGSTAT_STAT_PERMANENT_DIRECTORY "/consistency.stat"
 
 /* raise the number when an area's layout changes and its size may not */
-#define KEPT_BUILD "consistency " CONSISTENCY_VERSION ", layout 1"
+#define KEPT_BUILD "consistency " CONSISTENCY_VERSION ", layout 2"
 
 typedef struct KeptArea
 {
@@ -45,6 +46,7 @@ static void load(void);
 static bool read_file(FILE *file);
 static void save(int code, Datum arg);
 static bool write_file(FILE *file);
+static pg_crc32c checksum(void);
 
 /* Only while the library is being preloaded. */
 void
@@ -107,7 +109,7 @@ load(void)
 		for (int i = 0; i < nareas; i++)
 			memset(areas[i].address, 0, areas[i].size);
 		ereport(LOG,
-				(errmsg("statistics in file \"%s\" are of another version, or incomplete, and begin anew",
+				(errmsg("statistics in file \"%s\" are of another version, incomplete or damaged, and begin anew",
 						KEPT_FILE)));
 	}
 	FreeFile(file);
@@ -118,6 +120,7 @@ static bool
 read_file(FILE *file)
 {
 	char		build[sizeof(KEPT_BUILD)];
+	pg_crc32c	expected;
 
 	if (fread(build, sizeof(build), 1, file) != 1 || memcmp(build, KEPT_BUILD, sizeof(build)) != 0)
 		return false;
@@ -129,7 +132,8 @@ read_file(FILE *file)
 			fread(areas[i].address, size, 1, file) != 1)
 			return false;
 	}
-	return true;
+	/* Readers trust what is there: that texts end, for one. */
+	return fread(&expected, sizeof(expected), 1, file) == 1 && EQ_CRC32C(expected, checksum());
 }
 
 /* The server is shut down, unless code tells otherwise. */
@@ -160,6 +164,8 @@ save(int code, Datum arg)
 static bool
 write_file(FILE *file)
 {
+	pg_crc32c	sum = checksum();
+
 	if (fwrite(KEPT_BUILD, sizeof(KEPT_BUILD), 1, file) != 1)
 		return false;
 	for (int i = 0; i < nareas; i++)
@@ -168,5 +174,18 @@ write_file(FILE *file)
 			fwrite(areas[i].address, areas[i].size, 1, file) != 1)
 			return false;
 	}
-	return true;
+	return fwrite(&sum, sizeof(sum), 1, file) == 1;
+}
+
+/* Of all areas.  Nobody else is there any more, or yet. */
+static pg_crc32c
+checksum(void)
+{
+	pg_crc32c	sum;
+
+	INIT_CRC32C(sum);
+	for (int i = 0; i < nareas; i++)
+		COMP_CRC32C(sum, areas[i].address, areas[i].size);
+	FIN_CRC32C(sum);
+	return sum;
 }

@@ -16,11 +16,15 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "access/transam.h"
+#include "catalog/pg_aggregate.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "core/extension.h"
 #include "exec/about_server.h"
@@ -40,6 +44,7 @@ static bool list_reads_data(const List *list, Calls *calls);
 static bool reads_data_walker(Node *node, void *calls);
 static bool tells_time(const Node *node);
 static bool function_reads_data(Oid function, void *calls);
+static bool aggregate_reads_data(Oid function, Calls *calls);
 static bool is_incidental(Oid function);
 static bool own_function_reads_data(Oid function);
 
@@ -123,10 +128,20 @@ own_expressions_read_data(const Plan *plan, Calls *calls)
 			return reads_data_walker(((const Limit *) plan)->limitOffset, calls) ||
 				reads_data_walker(((const Limit *) plan)->limitCount, calls);
 		case T_NestLoop:
-		case T_MergeJoin:
-		case T_HashJoin:
-			/* what these sort and hash by are operators of the index kind */
 			return list_reads_data(((const Join *) plan)->joinqual, calls);
+		case T_MergeJoin:
+			return list_reads_data(((const Join *) plan)->joinqual, calls) ||
+				list_reads_data(((const MergeJoin *) plan)->mergeclauses, calls);
+		case T_HashJoin:
+			return list_reads_data(((const Join *) plan)->joinqual, calls) ||
+				list_reads_data(((const HashJoin *) plan)->hashclauses, calls);
+		case T_ValuesScan:
+			return list_reads_data(((const ValuesScan *) plan)->values_lists, calls);
+		case T_WindowAgg:
+			return reads_data_walker(((const WindowAgg *) plan)->startOffset, calls) ||
+				reads_data_walker(((const WindowAgg *) plan)->endOffset, calls) ||
+				list_reads_data(((const WindowAgg *) plan)->runCondition, calls);
+			/* what these sort and group by are operators of the index kind */
 		case T_Agg:
 		case T_Append:
 		case T_CteScan:
@@ -138,8 +153,6 @@ own_expressions_read_data(const Plan *plan, Calls *calls)
 		case T_Sort:
 		case T_SubqueryScan:
 		case T_Unique:
-		case T_ValuesScan:
-		case T_WindowAgg:
 			return false;
 		default:
 			return true;
@@ -159,7 +172,9 @@ reads_data_walker(Node *node, void *calls)
 		return false;
 	if (tells_time(node))
 		((Calls *) calls)->incidental = true;
-	if (IsA(node, NextValueExpr) || check_functions_in_node(node, function_reads_data, calls))
+	/* a domain's constraints may call anything */
+	if (IsA(node, NextValueExpr) || IsA(node, CoerceToDomain) ||
+		check_functions_in_node(node, function_reads_data, calls))
 		return true;
 	return expression_tree_walker(node, reads_data_walker, calls);
 }
@@ -191,6 +206,8 @@ function_reads_data(Oid function, void *calls)
 		default:
 			break;
 	}
+	if (function >= FirstNormalObjectId && get_func_prokind(function) == PROKIND_AGGREGATE)
+		return aggregate_reads_data(function, seen);
 	if (func_volatile(function) == PROVOLATILE_IMMUTABLE)
 		return false;
 	if (extension_owns_schema(get_func_namespace(function)))
@@ -200,6 +217,30 @@ function_reads_data(Oid function, void *calls)
 	}
 	seen->incidental = true;
 	return !is_incidental(function);
+}
+
+/* An aggregate is said to be immutable, whatever it consists of. */
+static bool
+aggregate_reads_data(Oid function, Calls *calls)
+{
+	HeapTuple	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(function));
+	Form_pg_aggregate aggregate;
+	Oid			parts[5];
+	bool		reads = false;
+
+	if (!HeapTupleIsValid(tuple))
+		return true;
+	aggregate = (Form_pg_aggregate) GETSTRUCT(tuple);
+	parts[0] = aggregate->aggtransfn;
+	parts[1] = aggregate->aggfinalfn;
+	parts[2] = aggregate->aggmtransfn;
+	parts[3] = aggregate->aggminvtransfn;
+	parts[4] = aggregate->aggmfinalfn;
+	ReleaseSysCache(tuple);
+
+	for (int i = 0; i < lengthof(parts) && !reads; i++)
+		reads = OidIsValid(parts[i]) && function_reads_data(parts[i], calls);
+	return reads;
 }
 
 /* What queries of our views come with: the time, names, and how these are written. */

@@ -27,6 +27,7 @@
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "storage/procsignal.h"
+#include "tcop/tcopprot.h"
 #include "utils/backend_status.h"
 #include "utils/timeout.h"
 
@@ -74,6 +75,7 @@ static void confirm(void);
 static bool is_confirmed(const Unacknowledged *commit, Applied *applied);
 static Outcome wait_for_nodes(const Unacknowledged *commit, Applied *applied);
 static Outcome interrupted(void);
+static void check_client(void);
 static long sleep_ms(const Unacknowledged *commit, const Applied *applied);
 static void report(const Unacknowledged *commit, const Applied *applied, Outcome outcome);
 static const char *reason(const Unacknowledged *commit, Outcome outcome);
@@ -236,12 +238,28 @@ interrupted(void)
 {
 	if (ProcSignalBarrierPending)
 		ProcessProcSignalBarrier();
+	check_client();
 	if (ProcDiePending || ClientConnectionLost)
 		return TERMINATED;
 	if (!QueryCancelPending)
 		return CONFIRMED;
 	QueryCancelPending = false;
 	return CANCELED;
+}
+
+/* Is the client still there, if that is to be looked at now? */
+static void
+check_client(void)
+{
+	if (!CheckClientConnectionPending)
+		return;
+	CheckClientConnectionPending = false;
+	if (client_connection_check_interval <= 0)
+		return;
+	if (pq_check_connection())
+		enable_timeout_after(CLIENT_CONNECTION_CHECK_TIMEOUT, client_connection_check_interval);
+	else
+		ClientConnectionLost = InterruptPending = true;
 }
 
 /* How long to sleep before the next look, if nobody wakes us; 0: time is up. */

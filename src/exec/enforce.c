@@ -43,6 +43,7 @@
 #include "exec/quorum_read.h"
 #include "exec/replay_wait.h"
 #include "exec/routed_plan.h"
+#include "exec/write_quorum.h"
 #include "node/node_state.h"
 #include "remote/settings_report.h"
 #include "stats/read_stats.h"
@@ -118,6 +119,9 @@ consistency_ExecutorStart(QueryDesc *queryDesc, int eflags)
 			enforce_statement(queryDesc);
 	}
 
+	if (queryDesc->plannedstmt->resultRelations != NIL && !(eflags & EXEC_FLAG_EXPLAIN_ONLY) &&
+		MyBackendType == B_BACKEND && extension_is_created())
+		write_quorum_of_plan(queryDesc->plannedstmt);
 	if (nesting_depth == 0)
 		settings_report_touch();
 	if (nesting_depth == 0 && !forward_plan_is(queryDesc->plannedstmt))

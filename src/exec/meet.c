@@ -26,16 +26,15 @@
 
 #include "core/compat.h"
 #include "core/guc.h"
-#include "core/violations.h"
 #include "core/weaken.h"
 #include "exec/meet.h"
+#include "exec/meet_leader.h"
 #include "exec/quorum_read.h"
 #include "exec/replay_wait.h"
 #include "node/node_catalog.h"
 #include "node/node_freshness.h"
 #include "node/node_state.h"
 #include "requirement/barrier.h"
-#include "requirement/fence.h"
 #include "requirement/timeline.h"
 #include "session/session.h"
 
@@ -73,11 +72,6 @@ static MeetFailure blocked(bool may_give_up);
 static bool snapshot_holds(const Requirement *requirement, Snapshot snapshot, Position seen);
 static bool snapshot_is_current(Snapshot snapshot);
 static bool bounds_hold_since(const Requirement *requirement, Position reached);
-static MeetFailure meet_leader(const Requirement *requirement, TimestampTz deadline);
-static bool is_deposed(const Requirement *requirement);
-static void warn_unfenced(void);
-static void check_timeline(Position position);
-static void error_lost(Position position, TimeLineID tli) pg_attribute_noreturn();
 static void elsewhere_holds_here(Requirement *requirement);
 static XLogRecPtr barrier_bound(const Requirement *requirement);
 static void note_replay(void);
@@ -86,7 +80,7 @@ static void note_replay(void);
 bool
 meet_is_pending(const Requirement *requirement)
 {
-	return requirement_is_pending(requirement, RecoveryInProgress()) || is_deposed(requirement);
+	return requirement_is_pending(requirement, RecoveryInProgress()) || meet_is_deposed(requirement);
 }
 
 /* Has the transaction a snapshot that it will keep? */
@@ -266,7 +260,7 @@ meet_check_history(const Requirement *requirement)
 	for (int i = 0; i < lengthof(positions); i++)
 	{
 		if (position_is_set(positions[i]) && timeline_judge(positions[i], tli) == TIMELINE_LOST)
-			error_lost(positions[i], tli);
+			meet_error_lost(positions[i], tli);
 	}
 }
 
@@ -283,8 +277,8 @@ meet_before_barrier(Requirement *requirement, TimestampTz deadline)
 		failure = quorum_read_meet(requirement, deadline);
 	if (failure == MEET_OK)
 	{
-		check_timeline(requirement->position_here);
-		check_timeline(requirement->older_here);
+		meet_check_timeline(requirement->position_here);
+		meet_check_timeline(requirement->older_here);
 	}
 	return failure;
 }
@@ -472,7 +466,7 @@ await_replay(Position position, TimestampTz deadline, bool may_give_up)
 	if (lost)
 	{
 		(void) GetXLogReplayRecPtr(&tli);
-		error_lost(position, tli);
+		meet_error_lost(position, tli);
 	}
 	return failure;
 }
@@ -577,88 +571,6 @@ bounds_hold_since(const Requirement *requirement, Position reached)
 		return true;
 	return bounds_position(requirement, node_clock_us(), &since_us, &wanted) &&
 		!position_before(reached, wanted);
-}
-
-/* Make sure that this server is the primary, as far as that can be had. */
-static MeetFailure
-meet_leader(const Requirement *requirement, TimestampTz deadline)
-{
-	if (is_deposed(requirement))
-		return MEET_DEPOSED;
-	if (!requirement->leader)
-		return MEET_OK;
-
-	if (fence_is_possible())
-		return fence_wait(deadline) ? MEET_OK : MEET_NOT_CONFIRMED;
-	if (guc_require_leader_fence)
-		return MEET_NO_FENCE;
-	warn_unfenced();
-	return MEET_OK;
-}
-
-/*
- * Has this primary heard of one that replaced it?  That matters to a read for
- * which the primary is fresh by nature.
- */
-static bool
-is_deposed(const Requirement *requirement)
-{
-	Position	newer;
-
-	return (requirement->leader || requirement_has_bounds(requirement)) &&
-		!RecoveryInProgress() && node_state_deposed(&newer) && !weakened(MECHANISM_DEPOSED);
-}
-
-/* The promise holds only while no failover happens: say so once a session. */
-static void
-warn_unfenced(void)
-{
-	static bool warned = false;
-
-	if (warned)
-	{
-		violations_count(VIOLATION_UNFENCED_READ);
-		return;
-	}
-	warned = true;
-	violations_record(VIOLATION_UNFENCED_READ, "first one of the session: no synchronous standby");
-	ereport(WARNING,
-			(errmsg("linearizable reads hold only while no failover happens"),
-			 errdetail("There is no synchronous standby to confirm that this server is still the primary."),
-			 errhint("Set synchronous_standby_names; or turn consistency.require_leader_fence on to have such reads fail.")));
-}
-
-/* Raise an error if the position isn't in the history of this primary. */
-static void
-check_timeline(Position position)
-{
-	TimeLineID	tli = GetWALInsertionTimeLine();
-	char text[	POSITION_TEXT_SIZE];
-
-	if (!position_is_set(position))
-		return;
-	switch (timeline_judge(position, tli))
-	{
-		case TIMELINE_SAME:
-		case TIMELINE_PAST:
-			break;
-		case TIMELINE_LOST:
-			error_lost(position, tli);
-		case TIMELINE_AHEAD:
-			violations_record(VIOLATION_REGRESSION, "position %s is of a newer timeline than this primary's, %u",
-							  position_text(position, text), tli);
-			timeline_error_ahead(position, tli);
-	}
-}
-
-static void
-error_lost(Position position, TimeLineID tli)
-{
-	char text[	POSITION_TEXT_SIZE];
-
-	violations_record(VIOLATION_LOST_POSITION, "position %s isn't in the history of timeline %u",
-					  position_text(position, text), tli);
-	timeline_error_lost(position, tli);
 }
 
 /* New snapshots show what the session has seen elsewhere, and nodes have told, by then. */

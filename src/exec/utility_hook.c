@@ -14,6 +14,7 @@
 #include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "commands/prepare.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "replication/walsender.h"
 #include "tcop/utility.h"
@@ -91,6 +92,9 @@ consistency_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool rea
 		nesting_explains = IsA(statement, ExplainStmt) && !nesting_explain_executes((ExplainStmt *) statement);
 	}
 
+	if (MyBackendType == B_BACKEND && (IsA(statement, CopyStmt) || IsA(statement, TruncateStmt)) &&
+		extension_is_created())
+		write_quorum_of_utility(statement);
 	if (commits_prepared && outermost)
 		write_quorum_before_prepared();
 	if (commits_prepared)
@@ -246,7 +250,8 @@ after_utility(Node *statement)
 		if (set->kind == VAR_RESET_ALL)
 			session_reset();
 		else if (set->kind == VAR_SET_MULTI ||
-				 (set->kind == VAR_SET_VALUE && strcmp(set->name, "consistency") == 0))
+				 (set->kind == VAR_SET_VALUE && (strcmp(set->name, "consistency") == 0 ||
+												 strcmp(set->name, "consistency.read_quorum") == 0)))
 			ahead_of_first_snapshot();
 		else if (set->kind == VAR_SET_VALUE && strcmp(set->name, "consistency.token") == 0)
 			ahead_after_import();

@@ -20,7 +20,9 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/namespace.h"
 #include "miscadmin.h"
+#include "parser/parsetree.h"
 #include "replication/syncrep.h"
 #include "replication/walsender_private.h"
 #include "storage/latch.h"
@@ -38,6 +40,7 @@
 #include "node/node_catalog.h"
 #include "node/node_state.h"
 #include "requirement/fence.h"
+#include "session/policy.h"
 #include "session/quorum.h"
 
 /* milliseconds between two tries to end the wait for synchronous standbys */
@@ -45,12 +48,18 @@
 
 /* What the transaction that is being committed must get; QUORUM_UNSET: nothing */
 static int	demand = QUORUM_UNSET;
+
+/* What the policies want of what the transaction has written; QUORUM_UNSET: nothing */
+static int	written_quorum = QUORUM_UNSET;
+
 static bool changes_members;	/* it changes which nodes are declared */
 static TimestampTz deadline;	/* DT_NOBEGIN: none */
 static bool waits_for_standbys; /* PostgreSQL will */
 static volatile sig_atomic_t wait_ended;	/* by our timer */
 
 static void track_transaction(XactEvent event, void *arg);
+static void write_quorum_of_name(const RangeVar *name);
+static int	wanted_quorum(void);
 static void begin(int quorum);
 static void begin_membership(void);
 static void begin_to_wait(int quorum);
@@ -65,6 +74,77 @@ void
 write_quorum_init(void)
 {
 	RegisterXactCallback(track_transaction, NULL);
+}
+
+/*
+ * write_quorum_of_relation
+ *		The transaction writes a relation: what its policies want of the commit.
+ */
+void
+write_quorum_of_relation(Oid relid)
+{
+	const Policy *policies;
+	int			n;
+
+	if (RecoveryInProgress())
+		return;
+	n = policy_of_relation(relid, &policies);
+	for (int i = 0; i < n; i++)
+	{
+		int			quorum = policies[i].write_quorum;
+
+		if (quorum == QUORUM_UNSET)
+			continue;
+		written_quorum = written_quorum == QUORUM_UNSET ? quorum :
+			quorum_stronger(quorum, written_quorum, applied_look(InvalidXLogRecPtr).members);
+	}
+}
+
+/* What a plan writes; mostly that is nothing. */
+void
+write_quorum_of_plan(const PlannedStmt *plan)
+{
+	ListCell   *cell;
+
+	foreach(cell, plan->resultRelations)
+		write_quorum_of_relation(rt_fetch(lfirst_int(cell), plan->rtable)->relid);
+}
+
+/* What a utility statement writes, that runs no plan. */
+void
+write_quorum_of_utility(const Node *statement)
+{
+	ListCell   *cell;
+
+	if (IsA(statement, CopyStmt) && ((const CopyStmt *) statement)->is_from &&
+		((const CopyStmt *) statement)->relation)
+		write_quorum_of_name(((const CopyStmt *) statement)->relation);
+	else if (IsA(statement, TruncateStmt))
+	{
+		foreach(cell, ((const TruncateStmt *) statement)->relations)
+			write_quorum_of_name(lfirst_node(RangeVar, cell));
+	}
+}
+
+/* One that isn't there fails by itself. */
+static void
+write_quorum_of_name(const RangeVar *name)
+{
+	Oid			relid = RangeVarGetRelid(name, NoLock, true);
+
+	if (OidIsValid(relid))
+		write_quorum_of_relation(relid);
+}
+
+/* What the transaction's commit must get, by the session and by policies. */
+static int
+wanted_quorum(void)
+{
+	int			session = quorum_write_setting();
+
+	if (likely(written_quorum == QUORUM_UNSET))
+		return session;
+	return quorum_stronger(written_quorum, session, applied_look(InvalidXLogRecPtr).members);
 }
 
 /* COMMIT PREPARED begins: what it writes has no transaction here. */
@@ -83,14 +163,16 @@ track_transaction(XactEvent event, void *arg)
 		case XACT_EVENT_PRE_COMMIT:
 			if (unlikely(membership_may_change()))
 				begin_membership();
-			if (unlikely(quorum_write_setting() != QUORUM_ONE) && demand == QUORUM_UNSET &&
+			if (unlikely(wanted_quorum() != QUORUM_ONE) && demand == QUORUM_UNSET &&
 				TransactionIdIsValid(GetTopTransactionIdIfAny()))
-				begin(quorum_write_setting());
+				begin(wanted_quorum());
 			break;
 		case XACT_EVENT_PREPARE:
 			membership_forget();
+			written_quorum = QUORUM_UNSET;
 			break;
 		case XACT_EVENT_COMMIT:
+			written_quorum = QUORUM_UNSET;
 			if (unlikely(membership_may_change()))
 				membership_publish();
 			if (unlikely(demand != QUORUM_UNSET))
@@ -101,6 +183,7 @@ track_transaction(XactEvent event, void *arg)
 				end_standby_wait();
 			demand = QUORUM_UNSET;
 			changes_members = false;
+			written_quorum = QUORUM_UNSET;
 			membership_forget();
 			acknowledge_nothing();
 			break;
@@ -185,7 +268,7 @@ check_members(int quorum)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("a write quorum of \"%s\" needs nodes, and this database declares none",
 						quorum_text(quorum)),
-				 errhint("Declare all nodes by CREATE SERVER, the primary among them; or SET consistency.write_quorum = 'one'.")));
+				 errhint("Declare all nodes by CREATE SERVER, the primary among them; or SET consistency.write_quorum = 'one', and see the policies of the tables.")));
 	if (quorum_nodes(quorum, members) > members)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -32,9 +32,10 @@
 #include "utils/timestamp.h"
 
 #include "session/policy.h"
+#include "session/quorum.h"
 
 #define POLICY_PROVIDER "consistency"
-#define POLICY_COLUMNS	5
+#define POLICY_COLUMNS	6
 
 /* arguments of consistency.set_policy() */
 enum
@@ -44,7 +45,8 @@ enum
 	ARG_KIND,
 	ARG_MAX_STALENESS,
 	ARG_MAX_LAG,
-	ARG_ON_TIMEOUT
+	ARG_ON_TIMEOUT,
+	ARG_WRITE_QUORUM
 };
 
 static void check_label(const ObjectAddress *object, const char *label);
@@ -64,6 +66,7 @@ static PolicyKind kind_argument(FunctionCallInfo fcinfo);
 static int	max_staleness_argument(FunctionCallInfo fcinfo);
 static int	max_lag_argument(FunctionCallInfo fcinfo);
 static OnTimeout on_timeout_argument(FunctionCallInfo fcinfo);
+static int	write_quorum_argument(FunctionCallInfo fcinfo);
 
 PG_FUNCTION_INFO_V1(consistency_set_policy);
 PG_FUNCTION_INFO_V1(consistency_drop_policy);
@@ -73,7 +76,8 @@ static const Policy no_policy = {
 	.level = LEVEL_UNSET,
 	.max_staleness_ms = -1,
 	.max_lag = -1,
-	.on_timeout = ON_TIMEOUT_UNSET
+	.on_timeout = ON_TIMEOUT_UNSET,
+	.write_quorum = QUORUM_UNSET
 };
 
 static const char *const kind_names[] = {
@@ -269,6 +273,11 @@ check_policy(const Policy *policy)
 				 errmsg("a minimum of \"bounded\" needs max_staleness or max_lag"),
 				 errdetail("Without a bound of its own it would be no more than each session's consistency.max_staleness."),
 				 errhint("Say, for example, max_staleness => '5 s'.")));
+	if (policy->write_quorum != QUORUM_UNSET && policy->kind != POLICY_MINIMUM)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("write_quorum goes with a minimum only"),
+				 errhint("Sessions have consistency.write_quorum for a default.")));
 }
 
 /* Read a label; false if it isn't a policy. */
@@ -308,6 +317,8 @@ parse_field(const char *name, const char *value, Policy *policy)
 		policy->on_timeout = guc_on_timeout_parse(value);
 		return policy->on_timeout != ON_TIMEOUT_UNSET;
 	}
+	if (strcmp(name, "write_quorum") == 0)
+		return quorum_parse(value, &policy->write_quorum);
 	if (policy->level != LEVEL_UNSET || !parse_kind(name, &policy->kind))
 		return false;
 	policy->level = level_parse(value);
@@ -353,12 +364,15 @@ format_label(const Policy *policy)
 		appendStringInfo(&label, " max_lag=%dB", policy->max_lag);
 	if (policy->on_timeout != ON_TIMEOUT_UNSET)
 		appendStringInfo(&label, " on_timeout=%s", guc_on_timeout_name(policy->on_timeout));
+	if (policy->write_quorum != QUORUM_UNSET)
+		appendStringInfo(&label, " write_quorum=%s", quorum_text(policy->write_quorum));
 	return label.data;
 }
 
 /*
  * consistency.set_policy(relation regclass, level text, kind text,
- *						  max_staleness interval, max_lag bigint, on_timeout text)
+ *						  max_staleness interval, max_lag bigint, on_timeout text,
+ *						  write_quorum text)
  *		Only the owner may, as SECURITY LABEL checks.
  */
 Datum
@@ -373,6 +387,7 @@ consistency_set_policy(PG_FUNCTION_ARGS)
 	policy.max_staleness_ms = max_staleness_argument(fcinfo);
 	policy.max_lag = max_lag_argument(fcinfo);
 	policy.on_timeout = on_timeout_argument(fcinfo);
+	policy.write_quorum = write_quorum_argument(fcinfo);
 
 	policy_set(PG_GETARG_OID(ARG_RELATION), &policy);
 	PG_RETURN_VOID();
@@ -403,8 +418,8 @@ consistency_drop_policy(PG_FUNCTION_ARGS)
 
 /*
  * consistency.policy_fields(label text)
- *		kind, level, max_staleness, max_lag, on_timeout; all null if the label
- *		can't be read
+ *		kind, level, max_staleness, max_lag, on_timeout, write_quorum; all null if
+ *		the label can't be read
  */
 Datum
 consistency_policy_fields(PG_FUNCTION_ARGS)
@@ -437,6 +452,11 @@ consistency_policy_fields(PG_FUNCTION_ARGS)
 		{
 			values[4] = CStringGetTextDatum(guc_on_timeout_name(policy.on_timeout));
 			nulls[4] = false;
+		}
+		if (policy.write_quorum != QUORUM_UNSET)
+		{
+			values[5] = CStringGetTextDatum(quorum_text(policy.write_quorum));
+			nulls[5] = false;
 		}
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
@@ -553,6 +573,20 @@ on_timeout_argument(FunctionCallInfo fcinfo)
 				 errmsg("invalid value for on_timeout: \"%s\"", name),
 				 errhint("Available values: primary, error, stale.")));
 	return on_timeout;
+}
+
+static int
+write_quorum_argument(FunctionCallInfo fcinfo)
+{
+	int			quorum = QUORUM_UNSET;
+
+	if (!PG_ARGISNULL(ARG_WRITE_QUORUM) &&
+		!quorum_parse(text_to_cstring(PG_GETARG_TEXT_PP(ARG_WRITE_QUORUM)), &quorum))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for write_quorum"),
+				 errhint(QUORUM_HINT)));
+	return quorum;
 }
 
 /* The same as an interval. */

@@ -41,6 +41,8 @@ typedef struct Policy
 	int			max_staleness_ms;	/* level bounded only; -1: not said */
 	int			max_lag;		/* bytes, level bounded only; -1: not said */
 	OnTimeout	on_timeout;		/* may be ON_TIMEOUT_UNSET */
+	int			write_quorum;	/* of who writes, kind minimum only;
+								 * QUORUM_UNSET: not said */
 	Oid			relation;		/* that has it: the table or an ancestor */
 } Policy;
 

@@ -110,10 +110,12 @@ quorum_nodes(int quorum, int members)
 	}
 }
 
-/* That of two which wants more nodes, of so many. */
+/* That of two which wants more nodes, of so many; 0: how many isn't known. */
 int
 quorum_stronger(int quorum, int other, int members)
 {
+	if (members == 0)
+		members = QUORUM_MAX;
 	return quorum_nodes(quorum, members) >= quorum_nodes(other, members) ? quorum : other;
 }
 

@@ -251,11 +251,16 @@ judge_error(Comparison *comparison, Step *step)
 	return STEP_FAILED;
 }
 
-/* Data that is damaged shows by these, and by what mustn't happen. */
+/*
+ * Data that is damaged shows by these, and by what mustn't happen.  A key that is
+ * damaged may be no value of its type, and can't be written then.
+ */
 static bool
 is_damage(int sqlstate)
 {
-	return ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR);
+	return ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR) ||
+		sqlstate == ERRCODE_INVALID_BINARY_REPRESENTATION ||
+		sqlstate == ERRCODE_CHARACTER_NOT_IN_REPERTOIRE;
 }
 
 /* Read here what the replica has read; an error of damaged data is an answer. */

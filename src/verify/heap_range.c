@@ -19,6 +19,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "core/errors.h"
 #include "verify/heap_range.h"
 #include "verify/row_digest.h"
 
@@ -128,7 +129,8 @@ describe_row(TupleTableSlot *slot, Bitmapset *key, MemoryContext row_context)
 	row->digest = row_digest(slot, row->columns);
 	condition = key_condition(slot, key);
 	MemoryContextSwitchTo(old);
-	row->key = pstrdup(condition);
+	/* it may be damaged, and is to be sent, and kept */
+	row->key = errors_make_readable(pstrdup(condition));
 	return row;
 }
 

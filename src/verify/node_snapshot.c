@@ -23,6 +23,11 @@
  * clog tells of it.  Those few are waited for.  Who is committed in clog, but
  * waits for a synchronous standby, is none of them.
  *
+ * Of subtransactions nothing is believed: each is looked up here, and counts as
+ * the transaction that it belongs to.  There are too many to wait for; and a node
+ * that takes one for finished, being no replica of this server any more, or worse,
+ * would have us mark its rows as those of an aborted one while it runs.
+ *
  * A transaction whose abort the replica hasn't replayed counts as running there,
  * and its rows are hidden either way.  So the replica's xmin may be lower than
  * ours without meaning anything; and it must not be used, as nothing keeps what
@@ -54,7 +59,9 @@ static void wait_for_transaction(TransactionId xid, TimestampTz deadline);
 
 /*
  * node_snapshot_text
- *		A replica's snapshot: xmin:xmax:is something missing?:running,running...
+ *		A replica's snapshot: xmin:xmax:running,running...
+ *
+ * Subtransactions may be missing: node_snapshot_adopt() doesn't need them.
  */
 char *
 node_snapshot_text(Snapshot snapshot)
@@ -67,8 +74,7 @@ node_snapshot_text(Snapshot snapshot)
 				 errmsg("this server is not a replica"),
 				 errhint("consistency.verify_nodes(), at the primary, asks the replicas.")));
 	initStringInfo(&text);
-	appendStringInfo(&text, "%u:%u:%d:", snapshot->xmin, snapshot->xmax,
-					 snapshot->suboverflowed ? 1 : 0);
+	appendStringInfo(&text, "%u:%u:", snapshot->xmin, snapshot->xmax);
 	for (int i = 0; i < snapshot->subxcnt; i++)
 		appendStringInfo(&text, "%u,", snapshot->subxip[i]);
 	return text.data;
@@ -112,10 +118,7 @@ parse(const char *text)
 	snapshot->curcid = FirstCommandId;
 	snapshot->xmin = parse_xid(&text, ':');
 	snapshot->xmax = parse_xid(&text, ':');
-	snapshot->suboverflowed = *text == '1';
-	if ((*text !='0' && *text !='1') ||text[1] != ':')
-		parse_failed();
-	text	  +=2;
+	snapshot->suboverflowed = true; /* look up subtransactions */
 
 	snapshot->subxip = palloc(sizeof(TransactionId) * room);
 	while (*text)

@@ -96,6 +96,8 @@ verification_create(Verification *verification)
 	ListCell   *cell;
 
 	run(CREATE_RUN, lengthof(types), types, values, NULL);
+	if (SPI_processed != 1)
+		elog(ERROR, "could not note a new verification");
 	verification->id = read_int(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	foreach(cell, verification->nodes)
 	{
@@ -231,7 +233,9 @@ run(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls)
 
 /*
  * Take on the rights of the tables' owner.  Names and operators are looked up in
- * pg_catalog alone, whatever the caller has in his search_path.
+ * pg_catalog alone, whatever the caller has in his search_path.  And what we write
+ * isn't what logical replication brings, whatever his session_replication_role is:
+ * that would be dropped.
  */
 static Rights
 become_owner(void)
@@ -243,6 +247,8 @@ become_owner(void)
 						   rights.context | SECURITY_LOCAL_USERID_CHANGE);
 	rights.guc_level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("session_replication_role", "origin", PGC_SUSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 	return rights;
 }

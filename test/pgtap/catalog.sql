@@ -59,7 +59,7 @@ SELECT bag_eq(
               ('function consistency.wait_for_replicas(integer,interval)'),
               ('function consistency.failover_candidates(text)'),
               ('function consistency.last_read()'),
-              ('function consistency.set_policy(regclass,text,text,interval,bigint,text)'),
+              ('function consistency.set_policy(regclass,text,text,interval,bigint,text,text)'),
               ('function consistency.drop_policy(regclass)'),
               ('function consistency.policy_fields(text)'),
               ('view consistency.policies'),
@@ -141,7 +141,7 @@ SELECT columns_are('consistency', 'nodes',
 
 SELECT has_view('consistency', 'policies', 'consistency.policies is there');
 SELECT columns_are('consistency', 'policies',
-    ARRAY['relation', 'kind', 'level', 'max_staleness', 'max_lag', 'on_timeout'],
+    ARRAY['relation', 'kind', 'level', 'max_staleness', 'max_lag', 'on_timeout', 'write_quorum'],
     'columns of consistency.policies');
 SELECT columns_are('consistency', 'verifications',
     ARRAY['verification', 'node', 'relation', 'state', 'equal', 'differences', 'rows', 'blocks', 'skipped',
@@ -225,12 +225,12 @@ SELECT has_function('consistency', 'node_status', ARRAY[]::text[]);
 SELECT volatility_is('consistency', 'node_status', ARRAY[]::text[], 'volatile');
 
 SELECT isnt_definer('consistency', 'set_policy',
-                    ARRAY['regclass', 'text', 'text', 'interval', 'bigint', 'text']);
-SELECT is(proargnames, ARRAY['relation', 'level', 'kind', 'max_staleness', 'max_lag', 'on_timeout'],
+                    ARRAY['regclass', 'text', 'text', 'interval', 'bigint', 'text', 'text']);
+SELECT is(proargnames, ARRAY['relation', 'level', 'kind', 'max_staleness', 'max_lag', 'on_timeout', 'write_quorum'],
           'set_policy: names of its arguments')
   FROM pg_proc WHERE oid = 'consistency.set_policy'::regproc;
 SELECT is(pg_get_expr(proargdefaults, 0),
-          $$'minimum'::text, NULL::interval, NULL::bigint, NULL::text$$,
+          $$'minimum'::text, NULL::interval, NULL::bigint, NULL::text, NULL::text$$,
           'set_policy: what can be left out')
   FROM pg_proc WHERE oid = 'consistency.set_policy'::regproc;
 SELECT isnt_definer('consistency', 'drop_policy', ARRAY['regclass']);

@@ -190,6 +190,19 @@ subtest 'counters outlive backends, crashes and restarts' => sub {
 	$dba = $cluster->connect('primary', user => $cluster->superuser);
 	is(reads($dba), '', 'a broken one is no loss but of its counters');
 	like(slurp_file($cluster->primary->logfile), qr/statistics in file .* begin anew/, 'and the log says so');
+
+	# Of a text whose end is overwritten, readers would not find the end.
+	$dba->error(q{SET consistency.token = 'nonsense'});
+	is($dba->value('SELECT detail FROM consistency.violations'), 'malformed', 'a violation, again');
+	$cluster->primary->stop;
+	my $bytes = slurp_file($file);
+	$bytes =~ s/(malformed)(\0{247})/$1 . 'x' x length $2/e or die 'it is not in the file';
+	open my $handle, '>:raw', $file or die $!;
+	print $handle $bytes;
+	close $handle or die $!;
+	$cluster->primary->start;
+	$dba = $cluster->connect('primary', user => $cluster->superuser);
+	is($dba->value('SELECT count(*) FROM consistency.violations'), 0, 'nor is a damaged one, and it is noticed');
 };
 
 # More kinds of violations than are remembered push out the oldest of their kind only.

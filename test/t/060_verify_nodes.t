@@ -15,7 +15,9 @@ use Test::More;
 use constant BLOCK => 8192;
 
 # "late" replays 40 ms after the commit.
+# Vacuum after a checkpoint logs whole pages, and would heal what is damaged here.
 my $cluster = ConsistencyCluster->new(
+	conf => "autovacuum = off\n",
 	replicas => [ { name => 'near' }, { name => 'late', delay => '40ms' } ]);
 my $app = $cluster->connect('primary');
 my $dba = $cluster->connect('primary', user => $cluster->superuser);
@@ -128,6 +130,16 @@ is_equal("'$_'", "$_: equal") for @tables;
 	$session->do('CREATE OPERATOR evil.= (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = evil.eq)');
 	$session->do('SET search_path = evil, pg_catalog, public');
 	is(verify($session, "'public.plain'")->{equal}, 't', "the caller's search_path has no say");
+	$session->close;
+
+	# Nor are our own tables written as by logical replication.
+	$dba->do('GRANT SET ON PARAMETER session_replication_role TO app');
+	$session = $cluster->connect('primary');
+	$session->do('SET session_replication_role = replica');
+	my $row = verify($session, "'plain'");
+	is_deeply([ $row->{equal}, states($row) ], [ 't', 'late done t -', 'near done t -' ],
+		'nor has session_replication_role');
+	is($session->value('SHOW session_replication_role'), 'replica', '... which stays');
 	$session->close;
 
 	is(code($app, q{BEGIN; CALL consistency.verify_nodes('plain')}), '25001', 'not in a transaction block');
@@ -378,7 +390,22 @@ $app->do('CREATE TABLE damaged (id int PRIMARY KEY, v text)');
 $app->do("INSERT INTO damaged SELECT g, repeat('d', 100) || g FROM generate_series(1, 500) g");
 $app->do('CREATE TABLE wide (id int PRIMARY KEY, v text)');
 $app->do("INSERT INTO wide SELECT g, repeat('w', 1900) || g FROM generate_series(1, 12000) g");
-$dba->do('VACUUM FREEZE ' . join ', ', @tables, qw(damaged wide));
+$app->do('CREATE TABLE named (name text PRIMARY KEY)');
+$app->do("INSERT INTO named SELECT 'key ' || g FROM generate_series(1, 10) g");
+$app->do(q{CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy')});
+$app->do('CREATE TABLE moods (m mood PRIMARY KEY)');
+$app->do(q{INSERT INTO moods VALUES ('sad'), ('ok'), ('happy')});
+# All rows, so that reading them sets no hint bits, which would heal what is damaged
+# below: a replica's feedback may hold that up for a moment.
+my @frozen = (@tables, qw(damaged wide named moods));
+my $xid = $dba->value('SELECT pg_current_xact_id()::xid');
+wait_until(
+	sub {
+		$dba->do('VACUUM FREEZE ' . join ', ', @frozen);
+		return $dba->value("SELECT bool_and(age(relfrozenxid) <= age('$xid'::xid)) FROM pg_class WHERE relkind = 'r' AND oid = ANY ('{"
+			  . join(',', @frozen) . "}'::regclass[])") eq 't';
+	},
+	'all rows are frozen');
 # Nobody reads this one, so that its first reader sets hint bits, which the test's
 # servers log (wal_log_hints), with the page.
 $dba->do('CREATE TABLE unread (id int PRIMARY KEY, v text)');
@@ -398,6 +425,9 @@ my $toast = $dba->value("SELECT reltoastrelid::regclass FROM pg_class WHERE reln
 	my @length = place_of('damaged', 'id = 400');
 	my $keyless = "ctid = '($keyless[1],$keyless[2])'";
 
+	my @named = place_of('named', "name = 'key 7'");
+	my @mood = place_of('moods', "m = 'ok'");
+	my $ok = $dba->value("SELECT oid FROM pg_enum WHERE enumlabel = 'ok'");
 	my @unread = ($dba->value("SELECT pg_relation_filepath('unread')"), 0, 1);
 
 	stop_written('near');
@@ -408,6 +438,8 @@ my $toast = $dba->value("SELECT reltoastrelid::regclass FROM pg_class WHERE reln
 	change_row('near', \@keyless, 'keyless 500', 'keyless 5OO');
 	change_row('near', \@part, 'part 2222', 'part 222X');
 	change_row('near', \@long, 'end 30', 'end 3X');
+	change_row('near', \@named, 'key 7', "key \xFF");
+	change_row('near', \@mood, pack('V', $ok), pack('V', 99));
 	edit_block('near', $zeroed_path, $zeroed_block, sub { ${ $_[0] } = "\0" x BLOCK });
 	# pd_lower beyond the page
 	edit_block('near', $header[0], $header[1], sub { substr(${ $_[0] }, 12, 2) = pack 'v', 65000 });
@@ -435,6 +467,12 @@ my $toast = $dba->value("SELECT reltoastrelid::regclass FROM pg_class WHERE reln
 	my $row = verify($app, "'mat', max_differences => 2");
 	is_deeply([ $row->{equal}, $row->{differences}, states($row) ],
 		[ 'f', 2, 'late done t -', 'near stopped f -' ], 'enough is enough');
+
+	is_deeply([ found(verify($app, "'named'")) ], [ q{near named different name = 'key 7' name} ],
+		'a key that is no text in any encoding is found');
+	$row = verify($app, "'moods'");
+	is_deeply([ found($row) ], [ 'near moods unreadable_there - -' ], 'a key that can not be written is found')
+	  or diag(states($row));
 
 	$row = verify($app, "'damaged'");
 	is_deeply([ found($row) ],
@@ -466,14 +504,18 @@ my $toast = $dba->value("SELECT reltoastrelid::regclass FROM pg_class WHERE reln
 
 {
 	my @place = place_of('composite', q{"B b" = 'it''s 500'});
+	my @named = place_of('named', "name = 'key 3'");
 	$dba->do('CHECKPOINT');
 	$_->close for $app, $dba;
 	$cluster->primary->stop;
 	drop_row('primary', \@place);
+	change_row('primary', \@named, 'key 3', "key \xFF");
 	$cluster->primary->start;
 	$cluster->wait_all_up;
 	$app = $cluster->connect('primary');
 	$dba = $cluster->connect('primary', user => $cluster->superuser);
+	is_deeply([ found(verify($app, q{'named', nodes => '{late}'})) ],
+		[ q{late named different name = 'key ?' name} ], 'a key that is no text at the primary: as far as it can be shown');
 	is_deeply([ found(verify($app, q{'composite', nodes => '{late}'})) ],
 		[ q{late composite missing_here a = '0' AND "B b" = 'it''s 500' -} ], 'a row that only the primary has lost');
 }

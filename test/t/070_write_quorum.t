@@ -81,6 +81,14 @@ foreach my $quorum (2, 3, 'quorum', 'all')
 	is($short, 0, "W = $quorum: when it is acknowledged, $least replicas have it");
 }
 
+{
+	# Who isn't woken looks again after a second.
+	my $session = session('all', write_quorum_timeout => '60s');
+	my $start = time;
+	$session->do('INSERT INTO t VALUES (0)') foreach 1 .. 40;
+	cmp_ok(time - $start, '<', 5, 'forty commits: they are woken');
+}
+
 # --- replicas that don't apply ------------------------------------------
 
 # Each way to commit a row: name => [ run it, is it committed though it fails? ]
@@ -268,6 +276,19 @@ foreach my $way (qw(simple extended))
 	cmp_ok($kind->{count}, '>', 20, 'unconfirmed commits are counted');
 	like($dba->value("SELECT detail FROM consistency.violations WHERE kind = 'unconfirmed_commit' ORDER BY time DESC LIMIT 1"),
 		qr/^commit up to .*: 1 of 3 nodes have it, 2 should: /, '... and remembered');
+}
+
+{
+	# Its client is gone: nobody waits any more.
+	my $session = session(2, write_quorum_timeout => '-1');
+	$session->do("SET client_connection_check_interval = '100ms'");
+	my $pid = $session->pid;
+	$session->send_query('INSERT INTO t VALUES (0)');
+	wait_waiting($session);
+	$session->abandon;
+	wait_until(sub { $dba->value("SELECT count(*) FROM pg_stat_activity WHERE pid = $pid") == 0 },
+		'the session ends');
+	pass('a client that has gone is noticed');
 }
 
 # --- a replica is gone --------------------------------------------------

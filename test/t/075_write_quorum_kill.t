@@ -28,9 +28,14 @@ sub write_until_killed
 	my ($node, $writer, $file) = @_;
 	open my $log, '>', $file or die $!;
 	$log->autoflush(1);
-	my $session = $cluster->connect($node);
-	$session->do("SET consistency.write_quorum = 'quorum'");
-	for (my $i = 0; ; $i++)
+
+	# It may be killed before we are connected.
+	my $session = eval {
+		my $new = $cluster->connect($node);
+		$new->do("SET consistency.write_quorum = 'quorum'");
+		$new;
+	};
+	for (my $i = 0; $session; $i++)
 	{
 		my $key = ($writer + 1) * 1_000_000_000 + $i;
 		my $result = eval {

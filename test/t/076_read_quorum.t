@@ -194,6 +194,16 @@ foreach my $case (
 	$session->do('COMMIT');
 	is(outcome($session), 'YC001', '... and by the next statement, more');
 	$cluster->resume('far');
+	$cluster->wait_replayed;
+	$session->do("SET consistency.read_quorum = 'one'");
+	$session->do('BEGIN ISOLATION LEVEL REPEATABLE READ');
+	$session->do('SET LOCAL consistency.read_quorum = 2');
+	$cluster->pause('far');
+	write_next();
+	is(outcome($session), $value - 1, '... or before its SET LOCAL');
+	like(last_read($session)->{requirement}, qr/quorum/, '... which asks');
+	$session->do('COMMIT');
+	$cluster->resume('far');
 }
 
 # whoever may go elsewhere
