@@ -67,7 +67,7 @@ static bool heartbeat_since(int64 since_us, Position *position);
 static MeetFailure await_heartbeat(int64 since_us, TimestampTz deadline);
 static Position bounds_goal(const Requirement *requirement, TimestampTz deadline, Position wanted);
 static MeetFailure await_replay(Position position, TimestampTz deadline, bool may_give_up);
-static MeetFailure replay_to(Position position, TimestampTz deadline, bool may_give_up, bool *lost);
+static MeetFailure replay_to(Position position, TimestampTz until, const ReplayGoal *goal, bool *lost);
 static MeetFailure blocked(bool may_give_up);
 static bool snapshot_holds(const Requirement *requirement, Snapshot snapshot, Position seen);
 static bool snapshot_is_current(Snapshot snapshot);
@@ -457,11 +457,12 @@ await_heartbeat(int64 since_us, TimestampTz deadline)
 static MeetFailure
 await_replay(Position position, TimestampTz deadline, bool may_give_up)
 {
+	ReplayGoal	goal = replay_goal(position, deadline);
 	MeetFailure failure;
 	TimeLineID	tli;
 	bool		lost;
 
-	failure = replay_to(position, deadline, may_give_up, &lost);
+	failure = replay_to(position, deadline, may_give_up ? &goal : NULL, &lost);
 	if (lost)
 	{
 		(void) GetXLogReplayRecPtr(&tli);
@@ -473,30 +474,31 @@ await_replay(Position position, TimestampTz deadline, bool may_give_up)
 /*
  * meet_quorum_position
  *		The nodes of a quorum have told where they are: at a replica, wait to get
- *		there.
+ *		there, until some time.  goal: that, by the read's deadline.
  *
  * That the position was lost meanwhile is no news to a session that hasn't seen
  * it: the caller looks, and asks the nodes again.
  */
 MeetFailure
-meet_quorum_position(const Requirement *requirement, TimestampTz deadline)
+meet_quorum_position(const Requirement *requirement, const ReplayGoal *goal, TimestampTz until)
 {
 	Position	position = requirement->read_quorum.position;
 	bool		lost;
 
 	if (RecoveryInProgress())
-		return replay_to(position, deadline, requirement->may_give_up, &lost);
+		return replay_to(position, until, requirement->may_give_up ? goal : NULL, &lost);
 	return position.tli > GetWALInsertionTimeLine() ? MEET_DEPOSED : MEET_OK;
 }
 
-/* Wait for a position, which may turn out to have been lost. */
+/*
+ * Wait for a position, which may turn out to have been lost.  NULL for the goal:
+ * don't give up.
+ */
 static MeetFailure
-replay_to(Position position, TimestampTz deadline, bool may_give_up, bool *lost)
+replay_to(Position position, TimestampTz until, const ReplayGoal *goal, bool *lost)
 {
-	ReplayGoal	goal = replay_goal(position, deadline);
-
 	*lost = false;
-	switch (replay_wait(position, deadline, may_give_up ? &goal : NULL))
+	switch (replay_wait(position, until, goal))
 	{
 		case REPLAY_GIVEN_UP:
 			return MEET_GIVEN_UP;
@@ -507,7 +509,7 @@ replay_to(Position position, TimestampTz deadline, bool may_give_up, bool *lost)
 			*lost = true;
 			break;
 		case REPLAY_BLOCKED_BY_US:
-			return blocked(may_give_up);
+			return blocked(goal != NULL);
 		case REPLAY_REACHED:
 		case REPLAY_ENDED:
 			break;

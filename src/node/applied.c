@@ -13,6 +13,10 @@
  * they have read what the standby said: they call that by a table of functions,
  * PqCommMethods, of which they get one of our own.
  *
+ * A standby that has more than the server that was promoted can't follow it, and
+ * still asks for what both have, and says how far it is: with log that isn't this
+ * server's.  So it counts only for what was sent to it from here.
+ *
  * A node that streams from another replica has no walsender here.  It counts by
  * its heartbeats, and so only some time after it has applied something; nobody is
  * woken by those.
@@ -250,7 +254,7 @@ note_applied(void)
 	XLogRecPtr	lsn;
 
 	/* Who writes the fields of its own place may read them without the lock. */
-	if (MyWalSnd == NULL || MyWalSnd->apply == noted)
+	if (MyWalSnd == NULL || MyWalSnd->apply == noted || MyWalSnd->apply > MyWalSnd->sentPtr)
 		return;
 	lsn = MyWalSnd->apply;
 	if (my_sender == NULL)

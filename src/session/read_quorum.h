@@ -24,7 +24,8 @@ typedef struct ReadQuorum
 	/* what came of it, for this statement */
 	int			gathered;		/* so many nodes were to answer, and have; 0:
 								 * nobody was asked yet */
-	Position	position;		/* the highest answer, our own among them */
+	Position	position;		/* the highest of R answers, our own among
+								 * them */
 	Position	shown;			/* the highest of the other nodes */
 	bool		holds_here;		/* new snapshots of this server show it */
 } ReadQuorum;

@@ -26,7 +26,9 @@ Kinds of schedules:
   crash     those, and failovers: the primary is killed, or is cut off and goes on;
             the replica that is the furthest is promoted.  With synchronous standbys
             that loses nothing, without it may
-  lossy     those, and failovers that lose what was written last for certain
+  quorum    mild, the primary killed and down for a while, and failovers, without
+            synchronous standbys, to the node that failover_candidates('quorum') names
+  lossy     mild, switchovers, and failovers that lose what was written last for certain
 
 or a list of these and of single faults, with commas.
 
@@ -59,6 +61,7 @@ my %kinds = (
 	mild => \@mild,
 	clean => [ @mild, ('switchover') x 3 ],
 	crash => [ @mild, ('switchover') x 2, ('failover') x 4, ('deposed') x 4 ],
+	quorum => [ @mild, ('down') x 3, ('quorum_failover') x 5, ('quorum_deposed') x 4 ],
 	lossy => [ @mild, ('switchover') x 2, ('lossy_failover') x 5, ('lossy_deposed') x 5 ]);
 
 sub names { return sort keys %maker; }

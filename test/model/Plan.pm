@@ -13,7 +13,8 @@ weakened), weight (how long its runs are, compared with others), and runs:
 [ workload, level, faults, option => ... ].
 Options of a run: as (the level that judges), guilty (a pattern: what the sorted
 names of anomalies must match, or the run proves that nothing is looked at), only (the node
-that all clients go to), pooled (see Run.pm), weaken (mechanisms that are switched off:
+that all clients go to), pooled (see Run.pm), quorums ("W,R": see
+Workload/Quorum.pm), weaken (mechanisms that are switched off:
 src/core/weaken.h).
 
 =cut
@@ -35,7 +36,7 @@ my $heard_of = 'mild,switchover,failover';
 # replicas that are behind
 my $behind = 'pause,delay,fits';
 
-our @workloads = qw(Pairs LongFork Monotonic Chains Append Serializable Bank Counter Staleness Register);
+our @workloads = qw(Pairs LongFork Monotonic Chains Append Serializable Bank Counter Staleness Register Quorum);
 
 # What must be found when less is promised than is judged by.
 sub _controls
@@ -45,7 +46,9 @@ sub _controls
 		[ 'Monotonic', 'eventual', $behind, as => 'session', guilty => qr/monotonic-reads/ ],
 		[ 'Chains', 'eventual', $behind, as => 'causal', guilty => qr/causal/ ],
 		[ 'Staleness', 'eventual', 'pause,delay', as => 'linearizable', guilty => qr/too-stale/ ],
-		[ 'Register', 'causal', $behind, as => 'linearizable', guilty => qr/not-linearizable/ ]);
+		[ 'Register', 'causal', $behind, as => 'linearizable', guilty => qr/not-linearizable/ ],
+		(map { [ 'Quorum', 'eventual', $behind, quorums => $_, guilty => qr/unseen-acknowledged/ ] } 'one,one', 'quorum,one'),
+		[ 'Quorum', 'eventual', 'lossy_failover', quorums => 'one,quorum', guilty => qr/unseen-acknowledged/ ]);
 }
 
 # These need acknowledgements of synchronous standbys.
@@ -87,6 +90,17 @@ sub _sync_weakened
 		[ 'Register', 'linearizable', 'deposed', weaken => 'barrier, fence', guilty => qr/not-linearizable/ ]);
 }
 
+# Quorums, without synchronous standbys, with failovers.  In the end the wrong node is
+# promoted: then reads fail.
+sub _quorums
+{
+	my @run = ('Quorum', 'eventual');
+	return (
+		[ @run, 'quorum' ], [ @run, 'quorum_failover' ], [ @run, 'down,' . $behind ], [ @run, 'quorum_deposed' ],
+		[ @run, 'mild', quorums => 'one,all' ], [ @run, 'mild', quorums => 'all,one' ],
+		[ @run, 'wrong_failover' ]);
+}
+
 # Clients behind pgbouncer, which must hand in their tokens themselves.
 sub _pooled
 {
@@ -105,7 +119,7 @@ sub plan
 {
 	my ($name) = @_;
 	my @mild = (
-		_each('causal', 'mild', grep { $_ ne 'Staleness' && $_ ne 'Register' } @workloads),
+		_each('causal', 'mild', grep { !/^(?:Staleness|Register|Quorum)$/ } @workloads),
 		_each('session', 'mild', qw(Pairs Monotonic Append Bank)),
 		_each('sequential', 'mild', qw(LongFork Chains Serializable)),
 		_each('bounded', 'mild', qw(Staleness)));
@@ -130,6 +144,7 @@ sub plan
 		{ name => 'the same with synchronous standbys', weakened => 1, sync => 1, weight => 2, runs => [ _sync_weakened() ] },
 		{ name => 'synchronous standbys, failover', sync => 1, weight => 2, runs => \@crash },
 		{ name => 'failover that loses', weight => 2, runs => \@lossy },
+		{ name => 'quorums', weight => 2, runs => [ _quorums() ] },
 		{ name => 'pgbouncer, in transaction mode', runs => [ _pooled() ] },
 		{ name => 'a cascading replica', cascade => 1, runs => [ _each('causal', 'mild', qw(Monotonic Chains)), _each('session', 'clean', 'Pairs') ] },
 		{ name => 'clocks step', clocks => 1, runs => [ _each('bounded', 'clock,pause,cut', qw(Staleness)), _each('causal', 'clock,mild', qw(Counter Pairs)) ] },

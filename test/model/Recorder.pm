@@ -25,13 +25,15 @@ A line a time, in the format of History.pm.  What became of an operation:
   failed   an error told so, or the connection was lost before anything was sent
            that could commit
   unknown  the connection was lost, or nothing came within the client's patience,
-           or the server said that it doesn't know (08007)
+           or the server said that it doesn't know (08007), or that its quorum
+           hasn't confirmed it (YC003)
 
 What the errors of the extension say is believed: 08006 and 08001 mean that
 nothing was committed.  It is for the checkers to find out if that is a lie.
 With 08007 comes a ticket, which the client hands in at once, as an application
-would: "committed" makes it ok, "aborted" makes it failed.  Else it is asked again
-at the end (resolve()).
+would: "committed" makes it ok, unless the client writes by_quorum: then nobody has
+said that the quorum has it.  "aborted" makes it failed.  Else it is asked again at
+the end (resolve()).
 
 A session is a token.  A client whose connection is lost goes on in the same
 session with the last token that it was told.  One whose position was lost in a
@@ -247,6 +249,7 @@ sub _outcome
 		return $self->{may_commit} ? 'unknown' : 'failed';
 	}
 	return $self->_ask_ticket($failure, $op) if $failure->{code} eq '08007' && $self->{may_commit};
+	return 'unknown' if $failure->{code} eq 'YC003';
 	if ($failure->{code} eq 'YC002') { $self->leave(forget => _is_lost($failure)); }
 	else { $self->_roll_back; }
 	return 'failed';
@@ -278,7 +281,7 @@ sub _ask_ticket
 	$op->{completed} = now();
 	$op->{note} = "ticket: $status";
 	$self->leave(rudely => 1) unless $result;
-	return 'ok' if $status eq 'committed' && !grep { $_->[0] eq 'r' } @{ $op->{ops} };
+	return 'ok' if $status eq 'committed' && !$self->{by_quorum} && !grep { $_->[0] eq 'r' } @{ $op->{ops} };
 	return 'failed' if $status eq 'aborted';
 	push @{ $self->{tickets} }, [ {%$op}, $ticket ];
 	return 'unknown';

@@ -64,7 +64,7 @@ sub _workload
 	my @nodes = $self->_nodes;
 	return $class->new(
 		level => $self->{level}, seed => $self->{seed}, number => $number, nodes => \@nodes,
-		moves => $number % 2 == 0, mail => $self->{mail}, began => $self->{began},
+		moves => $number % 2 == 0, quorums => $self->{quorums}, mail => $self->{mail}, began => $self->{began},
 		lossy => $self->{faults} =~ /lossy/ ? 1 : 0);
 }
 
@@ -248,7 +248,7 @@ sub _judge
 	my $history = History->read("$directory/setup.jsonl", map { "$directory/client$_.jsonl" } sort { $a <=> $b } keys %{ $self->{pid} });
 	my %about = (
 		workload => $self->{arg_workload}, level => $self->{level}, seed => $self->{seed},
-		schedule => $self->{faults}, pooled => $self->{pooled}, faults => [ $faults->log ]);
+		schedule => $self->{faults}, quorums => $self->{quorums}, pooled => $self->{pooled}, faults => [ $faults->log ]);
 	%{ $history->about } = (%{ $history->about }, %about);
 	$history->write("$directory/history.jsonl");
 	my %counts = (ok => 0, failed => 0, unknown => 0);

@@ -15,7 +15,7 @@ Plan.pm.  Otherwise each of the workloads under each of the levels:
 
   --workloads LIST   Pairs,LongFork,... (default: all that say something of a level)
   --levels LIST      session,causal,... (default: session,causal,sequential,bounded)
-  --faults KINDS     none, mild, clean, crash, lossy, or names of faults: see
+  --faults KINDS     none, mild, clean, crash, lossy, quorum, or names of faults: see
                      Faults.pm (default: mild)
   --sync             synchronous standbys: any one of the two
   --plain            without the extension: only LongFork and Mixed can do without it
@@ -25,6 +25,7 @@ Plan.pm.  Otherwise each of the workloads under each of the levels:
   --only NODE        all clients go to this node
   --pooled HOW       clients that move go by pgbouncer, in transaction mode: "token" if
                      they hand in their tokens, "forgetful" if they don't
+  --quorums W,R      of the workload Quorum, for example one,one (default: quorum,quorum)
   --weaken LIST      of mechanisms that are switched off (src/core/weaken.h), at servers
                      that are built for that
   --guilty PATTERN   must match the names of the anomalies found
@@ -69,11 +70,11 @@ use Time::HiRes qw(time);
 
 my %option = (minutes => 10, seed => 1, keep => 'proof_failures');
 GetOptions(\%option, 'workloads=s', 'levels=s', 'faults=s', 'sync', 'clocks', 'cascade', 'plain', 'as=s', 'conf=s', 'routing=s',
-	'only=s', 'pooled=s', 'weaken=s', 'guilty=s', 'minutes=f', 'seconds=f', 'seed=i', 'soak', 'keep=s', 'keep-all')
+	'only=s', 'pooled=s', 'quorums=s', 'weaken=s', 'guilty=s', 'minutes=f', 'seconds=f', 'seed=i', 'soak', 'keep=s', 'keep-all')
   or exit 2;
 
 # which options are of a run, and which of its cluster, as Plan.pm has them
-my @of_run = qw(as only pooled weaken guilty);
+my @of_run = qw(as only pooled quorums weaken guilty);
 my @of_cluster = qw(sync clocks cascade plain);
 
 my $end = time + 60 * $option{minutes} * ($option{soak} ? 1 : 1.5);
@@ -218,7 +219,7 @@ sub keep
 {
 	my ($spec, $result, $good) = @_;
 	my %more = @$spec[ 3 .. $#$spec ];
-	my $name = join('-', @$spec[ 0 .. 2 ], (map { $more{$_} ? "$_ $more{$_}" : () } qw(pooled weaken)), $seed) =~ tr/, /+_/r;
+	my $name = join('-', @$spec[ 0 .. 2 ], (map { $more{$_} ? "$_ $more{$_}" : () } qw(pooled quorums weaken)), $seed) =~ tr/, /+_/r;
 	my @anomalies = @{ $result->{anomalies} };
 	mkdir $option{keep};
 	File::Copy::copy($result->{file}, "$option{keep}/$name.jsonl");
@@ -254,7 +255,7 @@ sub manner
 {
 	my (%more) = @_;
 	my %pooled = (token => 'pgbouncer, tokens handed in', forgetful => 'pgbouncer, no tokens');
-	return join '; ', ($more{pooled} ? $pooled{ $more{pooled} } : ()), ($more{weaken} ? "without $more{weaken}" : ());
+	return join '; ', ($more{pooled} ? $pooled{ $more{pooled} } : ()), ($more{quorums} ? "W,R = $more{quorums}" : ()), ($more{weaken} ? "without $more{weaken}" : ());
 }
 
 # --- runs -----------------------------------------------------------------
@@ -268,7 +269,7 @@ sub go
 	my $run = Run->new(
 		cluster => $cluster, workload => $workload, level => $level, faults => $faults, seed => $seed, seconds => $seconds,
 		directory => PostgreSQL::Test::Utils::tempdir() . "/$seed", as => $more{as}, routing => $option{routing}, only => $more{only},
-		pooled => $more{pooled});
+		pooled => $more{pooled}, quorums => $more{quorums});
 	return 1 unless $run->judges;
 	my $result = eval { weaken($cluster, $more{weaken} // '') if $stage->{weakened}; $run->go };
 	if (!$result)

@@ -239,7 +239,7 @@ my %must_pass = (
 	causal => [ 'Sessions', 'Causal', $ordered ],
 	sequential => [ 'Sessions', 'Causal', [ 'Prefix', { sessions => 1 } ], $ordered ],
 	linearizable => [
-		'Linearizable', 'Causal', [ 'Prefix', { sessions => 1, realtime => 1 } ],
+		'Linearizable', 'Causal', 'Quorum', [ 'Prefix', { sessions => 1, realtime => 1 } ],
 		[ 'Transactions', { orders => [ 'session', 'realtime' ] } ], [ 'Staleness', { bound => 0 } ] ]);
 {
 	my (%blamed, %judged);
@@ -300,9 +300,9 @@ my %corruption = (
 	'a value of nobody' => sub { return (1, sub { my ($micro) = @_; $micro->[2] = ref $micro->[2] ? [ @{ $micro->[2] }, 99999 ] : '99999:99999'; }); },
 	'the state before the set-up' => sub { return (1, sub { my ($micro) = @_; $micro->[2] = ref $micro->[2] ? [] : undef; }); });
 my %must_catch = (
-	'a value of nobody' => [ qw(Sessions Causal Linearizable Prefix Transactions), [ 'Staleness', { bound => 0 } ], 'LostWrites' ],
+	'a value of nobody' => [ qw(Sessions Causal Linearizable Prefix Transactions Quorum), [ 'Staleness', { bound => 0 } ], 'LostWrites' ],
 	'the state before the set-up' => [
-		'Causal', 'Linearizable', [ 'Prefix', { sessions => 1 } ],
+		'Causal', 'Linearizable', 'Quorum', [ 'Prefix', { sessions => 1 } ],
 		[ 'Staleness', { bound => 0 } ], [ 'Transactions', { orders => [ 'session', 'realtime' ] } ] ]);
 foreach my $what (sort keys %corruption)
 {

@@ -324,6 +324,38 @@ foreach my $case (
 	thaw();
 }
 
+# --- what nobody gets -----------------------------------------------------
+
+# The primary tells a read how far it is, and its log gets nowhere any more.  Nobody has
+# heard of a commit there; the two others are a quorum.
+foreach my $on_timeout ('error', 'primary')
+{
+	$cluster->wait_replayed;
+	my @receivers = map { $cluster->sql($_, 'SELECT pid FROM pg_stat_wal_receiver') } qw(near far);
+	kill 'STOP', @receivers;
+	freeze('far');
+	my $unheard = $cluster->connect('primary');
+	$unheard->send_query('UPDATE t SET v = v + 1 WHERE i = 1');
+	wait_until(sub { $cluster->sql('primary', q{SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'}) == 1 }, 'a commit');
+	my $session = quorum('near', 2, "SET consistency.on_timeout = '$on_timeout'");
+	my $start = time;
+	$session->send_query($read);
+	# the first answer is the primary's, which is killed with it
+	wait_until(sub { $session->ready(0) || heartbeats('primary') > 0 && $cluster->sql('near', q{SELECT count(*) FROM pg_stat_activity
+		WHERE usename = 'app' AND state = 'active' AND wait_event_type = 'Extension'}) == 1 }, 'the read waits');
+	is($session->ready(0), 0, "$on_timeout: the read waits for what the primary has told");
+	$cluster->primary->stop('immediate');
+	thaw();
+	is($session->finish->{rows}[0][0], $value, '... and no longer when the others have told');
+	cmp_ok(time - $start, '<', 10, '... in time');
+	kill 'CONT', @receivers;
+	$cluster->primary->start;
+	$value = $cluster->connect('primary')->value($read);
+	wait_until(sub { $cluster->sql('primary', "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'quorum'") == 2 },
+		'both replicas are synchronous');
+	$writer = $cluster->connect('primary');
+}
+
 # --- the primary is gone ------------------------------------------------
 
 $cluster->pause('far');
