@@ -233,7 +233,7 @@ sub run_client
 		  if $read ne $write;
 		my $result = $reader->run('r', $client);
 		# where replay needs what the read holds, it may be told to try again
-		for (1 .. 3)
+		for (1 .. 20)
 		{
 			last if (($result->{error} // {})->{code} // '') ne '40001';
 			$result = $reader->run('r', $client);
