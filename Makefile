@@ -173,6 +173,8 @@ OBJS = \
 	src/crdt/map_json.o \
 	src/crdt/map_functions.o \
 	src/crdt/ormap.o \
+	src/converge/conflict.o \
+	src/converge/conflict_counters.o \
 	src/verify/row_digest.o \
 	src/verify/descent.o \
 	src/verify/heap_range.o \
@@ -184,9 +186,9 @@ OBJS = \
 	src/verify/verify_nodes.o
 
 # What the modules declare to SQL, in the same order; joined to one script.
-stages = core session requirement node exec remote stats advise crdt verify
-SQL_PARTS = $(foreach stage,$(filter-out crdt verify,$(stages)),$(sort $(wildcard src/$(stage)/*.sql))) \
-	$(crdt_sql) $(sort $(wildcard src/verify/*.sql))
+stages = core session requirement node exec remote stats advise crdt converge verify
+SQL_PARTS = $(foreach stage,$(filter-out crdt converge verify,$(stages)),$(sort $(wildcard src/$(stage)/*.sql))) \
+	$(crdt_sql) $(foreach stage,converge verify,$(sort $(wildcard src/$(stage)/*.sql)))
 
 # Column types declare what they all have by one template, sets by another one, then
 # what is their own.
