@@ -179,6 +179,7 @@ OBJS = \
 	src/crdt/row_version_functions.o \
 	src/converge/conflict.o \
 	src/converge/conflict_counters.o \
+	src/converge/skipped_updates.o \
 	src/verify/row_digest.o \
 	src/verify/descent.o \
 	src/verify/heap_range.o \
