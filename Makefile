@@ -177,9 +177,22 @@ OBJS = \
 	src/crdt/row_version_bytes.o \
 	src/crdt/row_version_json.o \
 	src/crdt/row_version_functions.o \
+	src/converge/table_rules.o \
+	src/converge/row_text.o \
 	src/converge/conflict.o \
 	src/converge/conflict_counters.o \
 	src/converge/skipped_updates.o \
+	src/converge/merge_function.o \
+	src/converge/row_merge.o \
+	src/converge/key_lock.o \
+	src/converge/row_store.o \
+	src/converge/tombstone.o \
+	src/converge/local_change.o \
+	src/converge/replicated_change.o \
+	src/converge/merge_change.o \
+	src/converge/merge_row.o \
+	src/converge/attach_check.o \
+	src/converge/attach.o \
 	src/verify/row_digest.o \
 	src/verify/descent.o \
 	src/verify/heap_range.o \
