@@ -18,6 +18,7 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
+#include "commands/tablecmds.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -43,10 +44,10 @@ static void check_word(const char *name, const char *value, const char *one, con
 static void check_accept(ArrayType *accept);
 static bool is_accepted(ArrayType *accept, const char *kind);
 static void refuse(Relation relation, List *problems, ArrayType *accept);
-static bool has_version_column(Relation relation);
+static bool has_version_column(Oid id);
 static void run(const char *command,...) pg_attribute_printf(1, 2);
-static void drop_triggers(Relation relation, const char *name);
-static void create_triggers(Relation relation, const char *name, Jsonb *declaration);
+static void drop_triggers(Oid id);
+static void create_triggers(Oid id, Jsonb *declaration);
 static void depend_on_functions(Oid table);
 static char *name_of(Oid table);
 
@@ -73,18 +74,19 @@ consistency_attach(PG_FUNCTION_ARGS)
 	declaration = make_declaration(PG_GETARG_JSONB_P(1), text_to_cstring(PG_GETARG_TEXT_PP(2)), text_to_cstring(PG_GETARG_TEXT_PP(3)));
 	attach_check_declaration(relation, declaration);
 	refuse(relation, attach_check_table(relation, declaration), accept);
+	/* The lock stays. */
+	table_close(relation, NoLock);
 
 	nesting = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	SPI_connect();
-	if (!has_version_column(relation))
+	if (!has_version_column(id))
 		run("ALTER TABLE %s ADD COLUMN %s %s NOT NULL DEFAULT '{}'", name, ROW_VERSION_COLUMN,
 			format_type_be_qualified(get_atttype(extension_relation("tombstones"), TOMBSTONE_VERSION)));
-	drop_triggers(relation, name);
-	create_triggers(relation, name, declaration);
+	drop_triggers(id);
+	create_triggers(id, declaration);
 	SPI_finish();
 	AtEOXact_GUC(true, nesting);
-	table_close(relation, NoLock);
 	depend_on_functions(id);
 	PG_RETURN_VOID();
 }
@@ -102,12 +104,12 @@ consistency_detach(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" is not attached", RelationGetRelationName(relation)),
 				 relation->rd_rel->relispartition ? errhint("Detach the partitioned table that it belongs to.") : 0));
+	table_close(relation, NoLock);
 	SPI_connect();
-	drop_triggers(relation, name);
+	drop_triggers(id);
 	run("ALTER TABLE %s DROP COLUMN IF EXISTS %s", name, ROW_VERSION_COLUMN);
 	SPI_finish();
 	tombstone_remove_all(name);
-	table_close(relation, NoLock);
 	PG_RETURN_VOID();
 }
 
@@ -230,9 +232,8 @@ refuse(Relation relation, List *problems, ArrayType *accept)
 
 /* Is the column there already, as in a restored dump? */
 static bool
-has_version_column(Relation relation)
+has_version_column(Oid id)
 {
-	Oid			id = RelationGetRelid(relation);
 	AttrNumber	number = get_attnum(id, ROW_VERSION_COLUMN);
 
 	if (number == InvalidAttrNumber)
@@ -240,7 +241,7 @@ has_version_column(Relation relation)
 	if (get_atttype(id, number) != get_atttype(extension_relation("tombstones"), TOMBSTONE_VERSION))
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_COLUMN),
-				 errmsg("table \"%s\" has a column \"%s\" of another type", RelationGetRelationName(relation), ROW_VERSION_COLUMN),
+				 errmsg("table \"%s\" has a column \"%s\" of another type", get_rel_name(id), ROW_VERSION_COLUMN),
 				 errhint("Rename it.")));
 	return true;
 }
@@ -272,25 +273,26 @@ run(const char *command,...)
 
 /* Of the table, and those for TRUNCATE that each partition has. */
 static void
-drop_triggers(Relation relation, const char *name)
+drop_triggers(Oid id)
 {
 	ListCell   *cell;
 
-	run("DROP TRIGGER IF EXISTS %s ON %s", MERGE_TRIGGER, name);
-	foreach(cell, find_all_inheritors(RelationGetRelid(relation), AccessExclusiveLock, NULL))
+	run("DROP TRIGGER IF EXISTS %s ON %s", MERGE_TRIGGER, name_of(id));
+	foreach(cell, find_all_inheritors(id, AccessExclusiveLock, NULL))
 		run("DROP TRIGGER IF EXISTS %s ON %s", TRUNCATE_TRIGGER, name_of(lfirst_oid(cell)));
 }
 
 static void
-create_triggers(Relation relation, const char *name, Jsonb *declaration)
+create_triggers(Oid id, Jsonb *declaration)
 {
+	char	   *name = name_of(id);
 	ListCell   *cell;
 
 	run("CREATE TRIGGER %s BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION %s.merge_change(%s)",
 		MERGE_TRIGGER, name, EXTENSION_SCHEMA_NAME,
 		quote_literal_cstr(JsonbToCString(NULL, &declaration->root, VARSIZE(declaration))));
 	run("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", name, MERGE_TRIGGER);
-	foreach(cell, find_all_inheritors(RelationGetRelid(relation), AccessExclusiveLock, NULL))
+	foreach(cell, find_all_inheritors(id, AccessExclusiveLock, NULL))
 	{
 		char	   *table = name_of(lfirst_oid(cell));
 

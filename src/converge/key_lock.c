@@ -21,8 +21,10 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
+#include "utils/resowner.h"
 
 #include "converge/key_lock.h"
+#include "core/compat.h"
 
 /* what advisory locks, which have 1 and 2, don't use */
 #define KEY_LOCK_CLASS 9
@@ -51,7 +53,10 @@ static void
 take(Oid relation, const char *key, LOCKMODE mode)
 {
 	LocalTransactionId transaction = COMPAT_MY_LXID;
+	ResourceOwner owner = CurrentResourceOwner;
 
+	/* Statements come and go, and so do their owners. */
+	CurrentResourceOwner = TopTransactionResourceOwner;
 	/* At its end a transaction has given back all by itself. */
 	if (held_mode != NoLock && held_by == transaction)
 		LockRelease(&held_tag, held_mode, false);
@@ -61,4 +66,5 @@ take(Oid relation, const char *key, LOCKMODE mode)
 	(void) LockAcquire(&held_tag, mode, false, false);
 	held_mode = mode;
 	held_by = transaction;
+	CurrentResourceOwner = owner;
 }

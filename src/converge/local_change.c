@@ -59,13 +59,16 @@ local_insert(Relation relation, TableRules *rules, HeapTuple inserted)
 {
 	RowImage	row = row_image(rules, RelationGetDescr(relation), inserted);
 	RowImage	before;
-	Stamping	stamping = {.relation = relation, .rules = rules, .after = &row, .insertion = true};
+	Stamping	stamping = {.relation = relation,.rules = rules,.after = &row,.insertion = true};
 	char	   *key = row_text_key(rules, row.values);
 	Tombstone  *tombstone;
 
 	key_lock_shared(RelationGetRelid(relation), key);
 	tombstone = tombstone_find(rules, key);
-	row.version = (RowVersion) {.length = 1};
+	row.version = (RowVersion)
+	{
+		.length = 1
+	};
 	if (tombstone != NULL && rules->add_wins)
 	{
 		before = tombstone_row(rules, tombstone, row.values);
@@ -89,7 +92,7 @@ local_update(Relation relation, TableRules *rules, HeapTuple before, HeapTuple a
 {
 	RowImage	row_before = row_image(rules, RelationGetDescr(relation), before);
 	RowImage	row_after = row_image(rules, RelationGetDescr(relation), after);
-	Stamping	stamping = {.relation = relation, .rules = rules, .before = &row_before, .after = &row_after};
+	Stamping	stamping = {.relation = relation,.rules = rules,.before = &row_before,.after = &row_after};
 
 	check_key(&stamping);
 	(void) stamp(&stamping);

@@ -331,7 +331,7 @@ outlives(Burial *burial, RowStore *store, const RowImage *row, RowImage *merged)
 	{
 		if (row->version.length > burial->incoming.version.length)
 			return true;
-		if (row_version_loses(&burial->incoming.version, &row->version))
+		if (row_version_discards(&burial->incoming.version, &row->version))
 			note_burial(burial, row, RESOLUTION_ROW_DELETED);
 		return false;
 	}

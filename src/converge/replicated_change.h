@@ -8,6 +8,8 @@
 #ifndef CONSISTENCY_REPLICATED_CHANGE_H
 #define CONSISTENCY_REPLICATED_CHANGE_H
 
+#include "utils/jsonb.h"
+
 #include "converge/table_rules.h"
 
 /* What became of a row that came in */

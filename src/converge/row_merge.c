@@ -171,7 +171,7 @@ take_whole(Merging *merging)
 	memcpy(merging->merged->values, winner->values, sizeof(Datum) * ncolumns);
 	memcpy(merging->merged->nulls, winner->nulls, sizeof(bool) * ncolumns);
 	merging->merged->version = winner->version;
-	if (row_version_loses(&winner->version, &loser->version))
+	if (row_version_discards(&winner->version, &loser->version))
 	{
 		merging->kind = CONFLICT_UPDATE_DELETE;
 		note(merging, NULL, winner == merging->local ? RESOLUTION_KEPT_LOCAL : RESOLUTION_TOOK_INCOMING);

@@ -165,7 +165,7 @@ row_store_update(RowStore *store, HeapTuple tuple)
 	EPQState	recheck;
 
 	ExecForceStoreHeapTuple(tuple, store->written, false);
-	EvalPlanQualInit(&recheck, store->estate, NULL, NIL, -1, NIL);
+	COMPAT_EVAL_PLAN_QUAL_INIT(&recheck, store->estate);
 	begin_writing(store);
 	PG_TRY();
 	{
@@ -185,7 +185,7 @@ row_store_delete(RowStore *store)
 {
 	EPQState	recheck;
 
-	EvalPlanQualInit(&recheck, store->estate, NULL, NIL, -1, NIL);
+	COMPAT_EVAL_PLAN_QUAL_INIT(&recheck, store->estate);
 	begin_writing(store);
 	PG_TRY();
 	{

@@ -21,7 +21,8 @@ typedef struct Tombstone
 {
 	ItemPointerData place;
 	RowVersion	version;
-	Jsonb	   *image;			/* of tables where additions win: the row; or NULL */
+	Jsonb	   *image;			/* of tables where additions win: the row; or
+								 * NULL */
 } Tombstone;
 
 /* columns of consistency.tombstones */

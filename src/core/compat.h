@@ -32,6 +32,7 @@
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/wait_event.h"
 
 /* 18 dropped execute_once from the run hook; 15 to 17 pass it on. */
@@ -114,6 +115,13 @@ compat_init_range_table(EState *estate, Relation relation)
 	ExecInitRangeTable(estate, list_make1(entry));
 #endif
 }
+
+/* 16 wants to know which tables are changed. */
+#if PG_VERSION_NUM >= 160000
+#define COMPAT_EVAL_PLAN_QUAL_INIT(recheck, estate) EvalPlanQualInit(recheck, estate, NULL, NIL, -1, NIL)
+#else
+#define COMPAT_EVAL_PLAN_QUAL_INIT(recheck, estate) EvalPlanQualInit(recheck, estate, NULL, NIL, -1)
+#endif
 
 /* 18 can count what an index scan does. */
 #if PG_VERSION_NUM >= 180000
