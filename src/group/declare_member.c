@@ -25,8 +25,7 @@
 	"   WHERE c.relnamespace = 'consistency'::pg_catalog.regnamespace" \
 	"     AND c.relname IN ('group_reports', 'tombstones')" \
 	"  UNION" \
-	"  SELECT t.tgrelid FROM pg_catalog.pg_trigger t" \
-	"   WHERE t.tgname = 'zzz_consistency_merge' AND t.tgparentid = 0)" \
+	"  SELECT t.relation FROM consistency.attached_tables t)" \
 	"SELECT pg_catalog.format('%%I.%%I', n.nspname, c.relname)" \
 	"  FROM wanted w JOIN pg_catalog.pg_class c USING (oid)" \
 	"       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace" \

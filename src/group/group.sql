@@ -248,11 +248,10 @@ BEGIN ATOMIC
                                  FROM consistency.replica_ids d, consistency.node_status() h
                                 WHERE d.system_identifier::text = h.system_identifier AND d.database = h.database) i (ids)
            CROSS JOIN LATERAL (SELECT coalesce(jsonb_object_agg(format('%I.%I', k.nspname, c.relname),
-                                                                encode(f.tgargs, 'escape')), '{}')
-                                 FROM pg_catalog.pg_trigger f
-                                      JOIN pg_catalog.pg_class c ON c.oid = f.tgrelid
-                                      JOIN pg_catalog.pg_namespace k ON k.oid = c.relnamespace
-                                WHERE f.tgname = 'zzz_consistency_merge' AND f.tgparentid = 0) t (tables)
+                                                                to_jsonb(f) - 'relation' - 'enabled'), '{}')
+                                 FROM consistency.attached_tables f
+                                      JOIN pg_catalog.pg_class c ON c.oid = f.relation
+                                      JOIN pg_catalog.pg_namespace k ON k.oid = c.relnamespace) t (tables)
            LEFT JOIN LATERAL (SELECT o.round, o.received FROM consistency.group_rounds o
                                WHERE o.group_name = $1 ORDER BY o.round DESC LIMIT 1) n ON true
            LEFT JOIN LATERAL (SELECT o.received FROM consistency.group_rounds o

@@ -152,9 +152,7 @@ choose_origin(const char *group, const char *given)
 				 errmsg("origin \"none\" needs PostgreSQL 16"),
 				 errhint("Leave it out: what is known already isn't sent on for ever, with either.")));
 	if (strcmp(given, "none") == 0 &&
-		group_select_row("SELECT FROM pg_catalog.pg_trigger t WHERE t.tgname = 'zzz_consistency_merge'"
-						 " AND t.tgrelid <> coalesce(pg_catalog.to_regclass('consistency.tombstones'), 0)"
-						 " AND pg_catalog.encode(t.tgargs, 'escape') LIKE '%add\\_wins%'") != NULL)
+		group_select_row("SELECT FROM consistency.attached_tables t WHERE t.deletes = 'add_wins'") != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("origin \"none\" is not possible where deletes are \"add_wins\""),
