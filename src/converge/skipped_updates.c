@@ -57,7 +57,7 @@ typedef struct SkippedText
 {
 	char	   *text;			/* in TopTransactionContext */
 	uint64		count;
-}			SkippedText;
+} SkippedText;
 
 static emit_log_hook_type prev_emit_log_hook = NULL;
 
@@ -199,7 +199,7 @@ keep_text(const ErrorData *edata)
 	if (text == NULL)
 		return;
 	snprintf(text, size, "%s\n%s", edata->message, context);
-	for (SkippedText * other = texts; other < texts + ntexts; other++)
+	for (SkippedText *other = texts; other < texts + ntexts; other++)
 	{
 		if (strcmp(other->text, text) == 0)
 		{
