@@ -173,6 +173,12 @@ OBJS = \
 	src/crdt/map_json.o \
 	src/crdt/map_functions.o \
 	src/crdt/ormap.o \
+	src/converge/member.o \
+	src/converge/table_option.o \
+	src/converge/ownership.o \
+	src/converge/owner_forward.o \
+	src/converge/owner_transaction.o \
+	src/converge/optimistic_lock.o \
 	src/verify/row_digest.o \
 	src/verify/descent.o \
 	src/verify/heap_range.o \
@@ -184,9 +190,13 @@ OBJS = \
 	src/verify/verify_nodes.o
 
 # What the modules declare to SQL, in the same order; joined to one script.
-stages = core session requirement node exec remote stats advise crdt verify
-SQL_PARTS = $(foreach stage,$(filter-out crdt verify,$(stages)),$(sort $(wildcard src/$(stage)/*.sql))) \
-	$(crdt_sql) $(sort $(wildcard src/verify/*.sql))
+stages = core session requirement node exec remote stats advise crdt converge verify
+SQL_PARTS = $(foreach stage,$(filter-out crdt converge verify,$(stages)),$(sort $(wildcard src/$(stage)/*.sql))) \
+	$(crdt_sql) $(converge_sql) $(sort $(wildcard src/verify/*.sql))
+
+# What views of others stand on goes first.
+converge_first = src/converge/table_option.sql
+converge_sql = $(converge_first) $(sort $(filter-out $(converge_first),$(wildcard src/converge/*.sql)))
 
 # Column types declare what they all have by one template, sets by another one, then
 # what is their own.

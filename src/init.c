@@ -10,6 +10,9 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
+#include "converge/member.h"
+#include "converge/owner_forward.h"
+#include "converge/owner_transaction.h"
 #include "core/guc.h"
 #include "core/kept.h"
 #include "core/shmem.h"
@@ -57,6 +60,7 @@ _PG_init(void)
 	policy_init();
 	replica_id_init();
 	clock_init();
+	member_init();
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 
@@ -87,6 +91,8 @@ _PG_init(void)
 	planner_hook_init();
 	write_quorum_init();
 	utility_hook_init();
+	owner_forward_init();
+	owner_transaction_init();
 	read_stats_init();
 	policy_stats_init();
 	weaken_init();

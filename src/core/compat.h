@@ -15,6 +15,7 @@
 #error "consistency supports PostgreSQL 15 to 18"
 #endif
 
+#include "catalog/pg_class.h"
 #include "commands/explain.h"
 #if PG_VERSION_NUM >= 180000
 #include "commands/explain_format.h"
@@ -22,12 +23,14 @@
 #endif
 #include "executor/executor.h"
 #include "libpq/libpq.h"
+#include "miscadmin.h"
 #include "parser/analyze.h"
 #include "replication/message.h"
 #include "replication/walsender_private.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
+#include "utils/acl.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
@@ -175,6 +178,17 @@ compat_query_may_write(const Query *query)
 	}
 #endif
 	return false;
+}
+
+/* Does the current role own a relation?  16 has one function for all objects. */
+static inline bool
+compat_owns_relation(Oid relid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(RelationRelationId, relid, GetUserId());
+#else
+	return pg_class_ownercheck(relid, GetUserId());
+#endif
 }
 
 /* 16 keeps what settings remember in a memory context. */
