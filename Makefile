@@ -173,8 +173,27 @@ OBJS = \
 	src/crdt/map_json.o \
 	src/crdt/map_functions.o \
 	src/crdt/ormap.o \
+	src/crdt/row_version.o \
+	src/crdt/row_version_bytes.o \
+	src/crdt/row_version_json.o \
+	src/crdt/row_version_functions.o \
+	src/converge/table_rules.o \
+	src/converge/row_text.o \
+	src/converge/conflict.o \
+	src/converge/conflict_counters.o \
+	src/converge/merge_function.o \
+	src/converge/row_merge.o \
+	src/converge/key_lock.o \
+	src/converge/row_store.o \
+	src/converge/tombstone.o \
+	src/converge/local_change.o \
+	src/converge/replicated_change.o \
+	src/converge/merge_change.o \
+	src/converge/merge_row.o \
+	src/converge/attach_check.o \
+	src/converge/attach.o \
 	src/converge/member.o \
-	src/converge/table_option.o \
+	src/converge/guard_option.o \
 	src/converge/ownership.o \
 	src/converge/owner_forward.o \
 	src/converge/owner_transaction.o \
@@ -187,21 +206,27 @@ OBJS = \
 	src/verify/peer.o \
 	src/verify/comparison.o \
 	src/verify/verification.o \
-	src/verify/verify_nodes.o
+	src/verify/verify_nodes.o \
+	src/group/group.o \
+	src/group/peers.o \
+	src/group/own_session.o \
+	src/group/member_command.o \
+	src/group/declare_member.o \
+	src/group/subscribe_member.o \
+	src/group/leave_member.o \
+	src/group/group_report.o \
+	src/group/join_group.o \
+	src/group/leave_group.o
 
 # What the modules declare to SQL, in the same order; joined to one script.
-stages = core session requirement node exec remote stats advise crdt converge verify
-SQL_PARTS = $(foreach stage,$(filter-out crdt converge verify,$(stages)),$(sort $(wildcard src/$(stage)/*.sql))) \
-	$(crdt_sql) $(converge_sql) $(sort $(wildcard src/verify/*.sql))
-
-# What views of others stand on goes first.
-converge_first = src/converge/table_option.sql
-converge_sql = $(converge_first) $(sort $(filter-out $(converge_first),$(wildcard src/converge/*.sql)))
+stages = core session requirement node exec remote stats advise crdt converge verify group
+SQL_PARTS = $(foreach stage,$(filter-out crdt converge verify group,$(stages)),$(sort $(wildcard src/$(stage)/*.sql))) \
+	$(crdt_sql) $(foreach stage,converge verify group,$(sort $(wildcard src/$(stage)/*.sql)))
 
 # Column types declare what they all have by one template, sets by another one, then
 # what is their own.
 crdt_types = gcounter pncounter bcounter lww_register mv_register gset twopset orset \
-	ew_flag dw_flag ormap vclock
+	ew_flag dw_flag ormap vclock row_version
 crdt_sets = gset twopset orset
 crdt_sql = src/crdt/merge_aggregate.sql $(crdt_types:%=src/crdt/%.type.sql) \
 	$(crdt_sets:%=src/crdt/%.set.sql) \

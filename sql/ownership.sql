@@ -10,6 +10,7 @@ CREATE TABLE own_row (id int PRIMARY KEY, v text, region text NOT NULL);
 CREATE TABLE own_table (id int PRIMARY KEY, v text);
 
 -- who am I?
+TABLE consistency.groups;
 SELECT consistency.set_ownership('own_row', 'region');
 \echo :LAST_ERROR_SQLSTATE
 SET consistency.member = 'paris';
@@ -156,6 +157,18 @@ UPDATE own_row SET v = 'x' WHERE id = 1;
 \echo :LAST_ERROR_SQLSTATE
 SET consistency.member = 'london';
 UPDATE own_row SET v = 'as london' WHERE id = 2;
+-- the name in the group that was joined; nobody's where several differ
+RESET consistency.member;
+BEGIN;
+INSERT INTO consistency.groups (group_name, member) VALUES ('g', 'london');
+COMMIT;
+UPDATE own_row SET v = 'as london, member of g' WHERE id = 2;
+INSERT INTO consistency.groups (group_name, member) VALUES ('h', 'london');
+UPDATE own_row SET v = 'as london, member of g and h' WHERE id = 2;
+UPDATE consistency.groups SET member = 'milan' WHERE group_name = 'h';
+UPDATE own_row SET v = 'x' WHERE id = 2;
+\echo :LAST_ERROR_SQLSTATE
+DELETE FROM consistency.groups;
 SET consistency.member = 'paris';
 
 -- cascades are changes, too
@@ -216,8 +229,24 @@ INSERT INTO own_part VALUES (1, 'london');
 \echo :LAST_ERROR_SQLSTATE
 INSERT INTO own_part_london VALUES (1, 'london');
 \echo :LAST_ERROR_SQLSTATE
-UPDATE own_part SET region = 'london';
+-- handing over moves the row
+UPDATE own_part SET region = 'london' WHERE id = 1;
+SELECT tableoid::regclass, * FROM own_part;
+UPDATE own_part SET v = 'x';
 \echo :LAST_ERROR_SQLSTATE
+-- a row that is deleted and inserted isn't handed over
+INSERT INTO own_part VALUES (2, 'paris');
+BEGIN;
+DELETE FROM own_part WHERE id = 2;
+INSERT INTO own_part VALUES (2, 'london');
+\echo :LAST_ERROR_SQLSTATE
+ROLLBACK;
+BEGIN;
+UPDATE own_part SET v = 'x' WHERE id = 2;
+DELETE FROM own_part WHERE id = 2;
+INSERT INTO own_part VALUES (2, 'london');
+\echo :LAST_ERROR_SQLSTATE
+ROLLBACK;
 TRUNCATE own_part;
 TRUNCATE own_part_paris;
 \echo :LAST_ERROR_SQLSTATE
@@ -233,13 +262,13 @@ SELECT consistency.set_ownership('own_part_london', owner => 'london');
 SELECT consistency.set_ownership('own_part_paris', owner => 'paris');
 SELECT consistency.set_ownership('own_part', 'region');
 \echo :LAST_ERROR_SQLSTATE
-UPDATE own_part SET v = 'x';
-INSERT INTO own_part VALUES (2, 'london');
+UPDATE own_part SET v = 'x' WHERE region = 'paris';
+INSERT INTO own_part VALUES (3, 'london');
 \echo :LAST_ERROR_SQLSTATE
 -- a row may not move into a partition that isn't ours
-UPDATE own_part SET region = 'london';
+UPDATE own_part SET region = 'london' WHERE region = 'paris';
 \echo :LAST_ERROR_SQLSTATE
-SELECT * FROM own_part;
+SELECT * FROM own_part ORDER BY id;
 
 -- only the owner declares it
 CREATE ROLE own_other;

@@ -10,6 +10,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
+#include "converge/conflict_counters.h"
 #include "converge/member.h"
 #include "converge/owner_forward.h"
 #include "converge/owner_transaction.h"
@@ -95,6 +96,7 @@ _PG_init(void)
 	owner_transaction_init();
 	read_stats_init();
 	policy_stats_init();
+	conflict_counters_init();
 	weaken_init();
 	guc_init();					/* last: it reserves the prefix of all
 								 * settings */

@@ -8,9 +8,6 @@
 #ifndef CONSISTENCY_MEMBER_H
 #define CONSISTENCY_MEMBER_H
 
-/* the wrapper of the servers by which other members are declared */
-#define MEMBER_FDW_NAME "consistency_peer"
-
 extern void member_init(void);
 extern const char *member_name(void);
 extern Oid	member_server(const char *name);

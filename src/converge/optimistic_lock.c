@@ -32,7 +32,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-#include "converge/table_option.h"
+#include "converge/guard_option.h"
 
 /* arguments of consistency.set_optimistic_lock() */
 enum
@@ -59,7 +59,7 @@ typedef struct OptimisticLock
 								 * are refused */
 } OptimisticLock;
 
-static const TableOption lock_option = {
+static const GuardOption lock_option = {
 	.what = "optimistic lock",
 	.trigger = "zzy_consistency_version",
 	.function = "consistency.guard_version",
@@ -92,7 +92,7 @@ PG_FUNCTION_INFO_V1(consistency_guard_version);
 Datum
 consistency_set_optimistic_lock(PG_FUNCTION_ARGS)
 {
-	TableOptionField fields[3] = {
+	GuardOptionField fields[3] = {
 		{FIELD_VERSION_COLUMN}, {FIELD_CLIENT_SENDS}, {FIELD_UNVERSIONED}
 	};
 	Oid			relid;
@@ -104,13 +104,13 @@ consistency_set_optimistic_lock(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("relation and version_column must not be null")));
 	fields[0].value = NameStr(*PG_GETARG_NAME(ARG_VERSION_COLUMN));
-	fields[1].value = table_option_text_argument(fcinfo, ARG_CLIENT_SENDS, "client_sends");
+	fields[1].value = guard_option_text_argument(fcinfo, ARG_CLIENT_SENDS, "client_sends");
 	if (!parse_sends(fields[1].value, &choice))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for client_sends: \"%s\"", fields[1].value),
 				 errhint("Clients send the version that follows the one they have read (\"next\"), or that one itself (\"read\").")));
-	fields[2].value = table_option_text_argument(fcinfo, ARG_UNVERSIONED, "unversioned");
+	fields[2].value = guard_option_text_argument(fcinfo, ARG_UNVERSIONED, "unversioned");
 	if (!parse_unversioned(fields[2].value, &choice))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -118,9 +118,9 @@ consistency_set_optimistic_lock(PG_FUNCTION_ARGS)
 				 errhint("An update that doesn't set the version can be refused (\"refuse\"), or pass and have it raised (\"raise\").")));
 
 	relid = PG_GETARG_OID(ARG_RELATION);
-	relation_close(table_option_open(relid), NoLock);
+	relation_close(guard_option_open(relid), NoLock);
 	check_version_column(relid, fields[0].value);
-	table_option_set(&lock_option, relid, fields, lengthof(fields));
+	guard_option_set(&lock_option, relid, fields, lengthof(fields));
 	PG_RETURN_VOID();
 }
 
@@ -134,8 +134,8 @@ consistency_drop_optimistic_lock(PG_FUNCTION_ARGS)
 	Oid			relid = PG_GETARG_OID(0);
 
 	PreventCommandIfReadOnly("consistency.drop_optimistic_lock()");
-	relation_close(table_option_open(relid), NoLock);
-	if (!table_option_drop(&lock_option, relid))
+	relation_close(guard_option_open(relid), NoLock);
+	if (!guard_option_drop(&lock_option, relid))
 		ereport(NOTICE,
 				(errmsg("table \"%s\" has no optimistic lock of its own, skipping",
 						get_rel_name(relid))));
@@ -147,7 +147,7 @@ static void
 check_version_column(Oid relid, const char *name)
 {
 	Relation	relation = relation_open(relid, NoLock);
-	AttrNumber	column = table_option_column(relation, name);
+	AttrNumber	column = guard_option_column(relation, name);
 	Oid			type = SPI_gettypeid(RelationGetDescr(relation), column);
 
 	if (largest_version(type) == 0)
@@ -178,10 +178,10 @@ static OptimisticLock
 read_declaration(const TriggerData *trigdata)
 {
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
-	const char *sends = table_option_field(trigdata->tg_trigger, FIELD_CLIENT_SENDS);
-	const char *unversioned = table_option_field(trigdata->tg_trigger, FIELD_UNVERSIONED);
+	const char *sends = guard_option_field(trigdata->tg_trigger, FIELD_CLIENT_SENDS);
+	const char *unversioned = guard_option_field(trigdata->tg_trigger, FIELD_UNVERSIONED);
 	OptimisticLock lock = {
-		.column_name = table_option_field(trigdata->tg_trigger, FIELD_VERSION_COLUMN)
+		.column_name = guard_option_field(trigdata->tg_trigger, FIELD_VERSION_COLUMN)
 	};
 
 	if (lock.column_name)
@@ -191,7 +191,7 @@ read_declaration(const TriggerData *trigdata)
 	if (largest_version(lock.type) == 0 ||
 		sends == NULL || !parse_sends(sends, &lock.sends_next) ||
 		unversioned == NULL || !parse_unversioned(unversioned, &lock.raise))
-		table_option_damaged(&lock_option, trigdata);
+		guard_option_damaged(&lock_option, trigdata);
 	return lock;
 }
 
@@ -203,13 +203,13 @@ read_declaration(const TriggerData *trigdata)
 Datum
 consistency_guard_version(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigdata = table_option_trigdata(fcinfo, &lock_option);
+	TriggerData *trigdata = guard_option_trigdata(fcinfo, &lock_option);
 	OptimisticLock lock = read_declaration(trigdata);
 	int64		has;
 	int64		sent;
 
 	if (!TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
-		table_option_damaged(&lock_option, trigdata);
+		guard_option_damaged(&lock_option, trigdata);
 	has = version_of(&lock, trigdata, trigdata->tg_trigtuple);
 	sent = version_of(&lock, trigdata, trigdata->tg_newtuple);
 	if (has == largest_version(lock.type))

@@ -38,10 +38,11 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "converge/guard_option.h"
 #include "converge/member.h"
 #include "converge/owner_forward.h"
 #include "converge/owner_transaction.h"
-#include "converge/table_option.h"
+#include "converge/row_text.h"
 #include "core/compat.h"
 #include "core/errors.h"
 
@@ -80,7 +81,6 @@ static void append_value(ForwardText *text, const TriggerData *trigdata, HeapTup
 static bool is_written(const TriggerData *trigdata, AttrNumber attnum);
 static Oid	primary_key(Relation relation);
 static char *equality_name(Relation index, int column);
-static int	begin_canonical(void);
 
 /* Follow statements that write. */
 void
@@ -146,7 +146,7 @@ owner_forward_row(const TriggerData *trigdata, const char *owner)
 {
 	ForwardText text = {0};
 	OwnerStatement statement;
-	int			level;
+	int			nesting;
 	Oid			serverid;
 
 	check_statement(trigdata, owner);
@@ -154,19 +154,21 @@ owner_forward_row(const TriggerData *trigdata, const char *owner)
 	serverid = member_server(owner);
 
 	initStringInfo(&text.sql);
-	text.values = palloc0(sizeof(char *) * (2 * RelationGetDescr(trigdata->tg_relation)->natts + 1));
-	level = begin_canonical();
+	text.		values = palloc0(sizeof(char *) * (2 * RelationGetDescr(trigdata->tg_relation)->natts + 1));
+
+	nesting = row_text_settings();
 	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
 		insert_text(&text, trigdata);
 	else if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
 		update_text(&text, trigdata);
 	else
 		delete_text(&text, trigdata);
-	AtEOXact_GUC(true, level);
+	row_text_settings_end(nesting);
 
 	statement.sql = text.sql.data;
 	statement.nvalues = text.nvalues;
 	statement.values = text.values;
+
 	if (owner_transaction_run(serverid, owner, &statement) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -235,7 +237,7 @@ insert_text(ForwardText *text, const TriggerData *trigdata)
 	StringInfoData list;
 
 	initStringInfo(&list);
-	appendStringInfo(&text->sql, "INSERT INTO %s (", table_option_relation_name(named_table()));
+	appendStringInfo(&text->sql, "INSERT INTO %s (", guard_option_relation_name(named_table()));
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(desc, i);
@@ -258,7 +260,7 @@ update_text(ForwardText *text, const TriggerData *trigdata)
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
 
 	appendStringInfo(&text->sql, "UPDATE %s AS t SET ",
-					 table_option_relation_name(named_table()));
+					 guard_option_relation_name(named_table()));
 	for (int i = 0; i < desc->natts; i++)
 	{
 		if (!is_written(trigdata, i + 1))
@@ -275,7 +277,7 @@ static void
 delete_text(ForwardText *text, const TriggerData *trigdata)
 {
 	appendStringInfo(&text->sql, "DELETE FROM %s AS t",
-					 table_option_relation_name(named_table()));
+					 guard_option_relation_name(named_table()));
 	append_where(text, trigdata);
 }
 
@@ -329,8 +331,9 @@ append_image(ForwardText *text, const TriggerData *trigdata)
 						 quote_identifier(NameStr(attribute->attname)));
 		separator = ", ";
 	}
-	text->values[text->nvalues++] =
-		OidOutputFunctionCall(F_RECORD_OUT, heap_copy_tuple_as_datum(trigdata->tg_trigtuple, desc));
+	text	  ->values[text->nvalues++] =
+	OidOutputFunctionCall(F_RECORD_OUT, heap_copy_tuple_as_datum(trigdata->tg_trigtuple, desc));
+
 	appendStringInfo(&text->sql, ")::text = $%d", text->nvalues);
 }
 
@@ -347,9 +350,9 @@ append_value(ForwardText *text, const TriggerData *trigdata, HeapTuple row, Attr
 	if (!isnull)
 	{
 		getTypeOutputInfo(TupleDescAttr(desc, attnum - 1)->atttypid, &output, &is_varlena);
-		text->values[text->nvalues] = OidOutputFunctionCall(output, value);
+		text	  ->values[text->nvalues] = OidOutputFunctionCall(output, value);
 	}
-	text->nvalues++;
+	text	  ->nvalues++;
 }
 
 /* Does an update set a column, or change it by a trigger? */
@@ -400,28 +403,4 @@ equality_name(Relation index, int column)
 					NameStr(form->oprname));
 	ReleaseSysCache(tuple);
 	return name;
-}
-
-/*
- * From now on texts of values are those that a member makes of the same values.
- * Ends with AtEOXact_GUC(), or with the transaction.
- */
-static int
-begin_canonical(void)
-{
-	static const char *const settings[][2] = {
-		{"search_path", "pg_catalog"},
-		{"DateStyle", "ISO"},
-		{"IntervalStyle", "postgres"},
-		{"TimeZone", "UTC"},
-		{"extra_float_digits", "3"},
-		{"bytea_output", "hex"},
-		{"xmloption", "content"},
-	};
-	int			level = NewGUCNestLevel();
-
-	for (int i = 0; i < lengthof(settings); i++)
-		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
-	return level;
 }

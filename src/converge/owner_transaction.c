@@ -48,15 +48,16 @@
 #define COMMIT_CANCEL_LIMIT_MS 10000
 
 /*
- * How a transaction begins there.  Texts mean the same at both ends.  A row that
+ * How a transaction begins there.  Texts mean the same at both ends (row_text.c).  A row that
  * isn't the member's, as it says, isn't sent on; nor are writes of a replica.
  * A commit that is done is no error, however many have confirmed it.
  */
 #define BEGIN_SQL \
 	"START TRANSACTION ISOLATION LEVEL READ COMMITTED READ WRITE;" \
 	" SET LOCAL search_path = pg_catalog; SET LOCAL client_encoding = '%s';" \
-	" SET LOCAL DateStyle = ISO; SET LOCAL IntervalStyle = postgres; SET LOCAL TimeZone = 'UTC';" \
+	" SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = postgres; SET LOCAL TimeZone = 'UTC';" \
 	" SET LOCAL extra_float_digits = 3; SET LOCAL bytea_output = hex; SET LOCAL xmloption = content;" \
+	" SET LOCAL lc_monetary = 'C';" \
 	" SET LOCAL consistency.write_forwarding = off; SET LOCAL consistency.on_unconfirmed = warning"
 
 typedef struct OwnerTransaction

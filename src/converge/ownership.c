@@ -21,17 +21,20 @@
 
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "catalog/partition.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "converge/guard_option.h"
 #include "converge/member.h"
 #include "converge/owner_forward.h"
 #include "converge/ownership.h"
-#include "converge/table_option.h"
+#include "core/compat.h"
 #include "core/errors.h"
 #include "core/guc.h"
 
@@ -48,7 +51,7 @@ enum
 #define FIELD_OWNER			"owner"
 #define FIELD_ELSEWHERE		"elsewhere"
 
-static const TableOption ownership_option = {
+static const GuardOption ownership_option = {
 	.what = "ownership",
 	.trigger = "zzy_consistency_owner",
 	.truncate_trigger = "zzy_consistency_owner_truncate",
@@ -72,6 +75,27 @@ static bool is_own(const char *owner);
 static HeapTuple write_elsewhere(const Ownership *ownership, TriggerData *trigdata,
 								 const char *owner);
 
+/*
+ * A row that is being handed over, perhaps into another partition: the executor
+ * has its UPDATE pass, then deletes it, then inserts it there.
+ */
+typedef struct HandOver
+{
+	LocalTransactionId transaction; /* the rest is valid in this one */
+	Oid			partition;
+	ItemPointerData row;
+	bool		deleted;		/* what comes next is its insertion, */
+	Oid			root;			/* into this table, */
+	char		heir[NAMEDATALEN];	/* for this member */
+} HandOver;
+
+static HandOver hand_over;
+
+static void hand_over_begin(const TriggerData *trigdata, const char *heir);
+static void hand_over_delete(const TriggerData *trigdata);
+static bool hand_over_insert(const TriggerData *trigdata, const char *owner);
+static Oid	root_of(Relation relation);
+
 PG_FUNCTION_INFO_V1(consistency_set_ownership);
 PG_FUNCTION_INFO_V1(consistency_drop_ownership);
 PG_FUNCTION_INFO_V1(consistency_guard_owner);
@@ -83,7 +107,7 @@ PG_FUNCTION_INFO_V1(consistency_guard_owner);
 Datum
 consistency_set_ownership(PG_FUNCTION_ARGS)
 {
-	TableOptionField fields[3] = {
+	GuardOptionField fields[3] = {
 		{FIELD_OWNER_COLUMN}, {FIELD_OWNER}, {FIELD_ELSEWHERE}
 	};
 	Oid			relid;
@@ -100,7 +124,7 @@ consistency_set_ownership(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("one of owner_column and owner must be given, and not both"),
 				 errhint("Say owner_column => the column that names each row's owner, or owner => the member that owns the whole table.")));
-	fields[2].value = table_option_text_argument(fcinfo, ARG_ELSEWHERE, "elsewhere");
+	fields[2].value = guard_option_text_argument(fcinfo, ARG_ELSEWHERE, "elsewhere");
 	if (!parse_elsewhere(fields[2].value, &forward))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -108,7 +132,7 @@ consistency_set_ownership(PG_FUNCTION_ARGS)
 				 errhint("A write elsewhere can be refused (\"refuse\") or sent to the owner (\"forward\").")));
 
 	relid = PG_GETARG_OID(ARG_RELATION);
-	relation = table_option_open(relid);
+	relation = guard_option_open(relid);
 	if (forward)
 		owner_forward_check(relation);
 	relation_close(relation, NoLock);
@@ -120,10 +144,10 @@ consistency_set_ownership(PG_FUNCTION_ARGS)
 	}
 	else
 	{
-		fields[1].value = table_option_text_argument(fcinfo, ARG_OWNER, "owner");
+		fields[1].value = guard_option_text_argument(fcinfo, ARG_OWNER, "owner");
 		member_require_known(fields[1].value);
 	}
-	table_option_set(&ownership_option, relid, fields, lengthof(fields));
+	guard_option_set(&ownership_option, relid, fields, lengthof(fields));
 	PG_RETURN_VOID();
 }
 
@@ -137,8 +161,8 @@ consistency_drop_ownership(PG_FUNCTION_ARGS)
 	Oid			relid = PG_GETARG_OID(0);
 
 	PreventCommandIfReadOnly("consistency.drop_ownership()");
-	relation_close(table_option_open(relid), NoLock);
-	if (!table_option_drop(&ownership_option, relid))
+	relation_close(guard_option_open(relid), NoLock);
+	if (!guard_option_drop(&ownership_option, relid))
 		ereport(NOTICE,
 				(errmsg("table \"%s\" has no ownership of its own, skipping",
 						get_rel_name(relid))));
@@ -150,7 +174,7 @@ static void
 check_owner_column(Oid relid, const char *name)
 {
 	Relation	relation = relation_open(relid, NoLock);
-	AttrNumber	column = table_option_column(relation, name);
+	AttrNumber	column = guard_option_column(relation, name);
 	Oid			type = SPI_gettypeid(RelationGetDescr(relation), column);
 
 	if (!is_name_type(getBaseType(type)))
@@ -173,15 +197,15 @@ static Ownership
 read_declaration(const TriggerData *trigdata)
 {
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
-	const char *elsewhere = table_option_field(trigdata->tg_trigger, FIELD_ELSEWHERE);
+	const char *elsewhere = guard_option_field(trigdata->tg_trigger, FIELD_ELSEWHERE);
 	Ownership	ownership = {
-		.column_name = table_option_field(trigdata->tg_trigger, FIELD_OWNER_COLUMN),
-		.owner = table_option_field(trigdata->tg_trigger, FIELD_OWNER),
+		.column_name = guard_option_field(trigdata->tg_trigger, FIELD_OWNER_COLUMN),
+		.owner = guard_option_field(trigdata->tg_trigger, FIELD_OWNER),
 	};
 
 	if ((ownership.column_name == NULL) == (ownership.owner == NULL) ||
 		elsewhere == NULL || !parse_elsewhere(elsewhere, &ownership.forward))
-		table_option_damaged(&ownership_option, trigdata);
+		guard_option_damaged(&ownership_option, trigdata);
 	if (ownership.column_name == NULL)
 		return ownership;
 
@@ -190,7 +214,7 @@ read_declaration(const TriggerData *trigdata)
 	if (ownership.column > 0)
 		ownership.column_type = getBaseType(SPI_gettypeid(desc, ownership.column));
 	if (!is_name_type(ownership.column_type))
-		table_option_damaged(&ownership_option, trigdata);
+		guard_option_damaged(&ownership_option, trigdata);
 	return ownership;
 }
 
@@ -208,7 +232,7 @@ parse_elsewhere(const char *text, bool *forward)
 Datum
 consistency_guard_owner(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigdata = table_option_trigdata(fcinfo, &ownership_option);
+	TriggerData *trigdata = guard_option_trigdata(fcinfo, &ownership_option);
 	Ownership	ownership = read_declaration(trigdata);
 
 	member_require_name();
@@ -231,7 +255,7 @@ guard_insert(const Ownership *ownership, TriggerData *trigdata)
 
 	if (owner == NULL)
 		return take(ownership, trigdata, row);
-	if (is_own(owner))
+	if (is_own(owner) || hand_over_insert(trigdata, owner))
 		return row;
 	member_require_known(owner);
 	return write_elsewhere(ownership, trigdata, owner);
@@ -244,11 +268,15 @@ guard_update(const Ownership *ownership, TriggerData *trigdata)
 	char	   *owner = owner_of(ownership, trigdata, trigdata->tg_trigtuple);
 	char	   *heir;
 
+	hand_over.transaction = InvalidLocalTransactionId;
 	if (owner == NULL || !is_own(owner))
 		return write_elsewhere(ownership, trigdata, owner);
 	heir = owner_of(ownership, trigdata, trigdata->tg_newtuple);
 	if (heir && !is_own(heir))
+	{
 		member_require_known(heir);
+		hand_over_begin(trigdata, heir);
+	}
 	return trigdata->tg_newtuple;
 }
 
@@ -259,7 +287,50 @@ guard_delete(const Ownership *ownership, TriggerData *trigdata)
 
 	if (owner == NULL || !is_own(owner))
 		return write_elsewhere(ownership, trigdata, owner);
+	hand_over_delete(trigdata);
 	return trigdata->tg_trigtuple;
+}
+
+/* This member may update a row, and gives it away with that. */
+static void
+hand_over_begin(const TriggerData *trigdata, const char *heir)
+{
+	hand_over.transaction = COMPAT_MY_LXID;
+	hand_over.partition = RelationGetRelid(trigdata->tg_relation);
+	hand_over.row = trigdata->tg_trigtuple->t_self;
+	hand_over.deleted = false;
+	strlcpy(hand_over.heir, heir, NAMEDATALEN);
+}
+
+/* A row is deleted: because it moves? */
+static void
+hand_over_delete(const TriggerData *trigdata)
+{
+	hand_over.deleted = hand_over.transaction == COMPAT_MY_LXID &&
+		hand_over.partition == RelationGetRelid(trigdata->tg_relation) &&
+		ItemPointerEquals(&hand_over.row, &trigdata->tg_trigtuple->t_self);
+	if (hand_over.deleted)
+		hand_over.root = root_of(trigdata->tg_relation);
+}
+
+/* Is a row inserted that has moved to the partition of its new owner? */
+static bool
+hand_over_insert(const TriggerData *trigdata, const char *owner)
+{
+	bool		moves = hand_over.transaction == COMPAT_MY_LXID && hand_over.deleted &&
+	strcmp(hand_over.heir, owner) == 0 && hand_over.root == root_of(trigdata->tg_relation);
+
+	hand_over.transaction = InvalidLocalTransactionId;
+	return moves;
+}
+
+/* The table that it is a partition of. */
+static Oid
+root_of(Relation relation)
+{
+	Oid			relid = RelationGetRelid(relation);
+
+	return relation->rd_rel->relispartition ? llast_oid(get_partition_ancestors(relid)) : relid;
 }
 
 /* A table can be emptied by who owns all of it. */

@@ -17,8 +17,8 @@ typedef struct Ownership
 	const char *column_name;	/* NULL with column 0 */
 	Oid			column_type;	/* that it is kept as: text, varchar or name */
 	const char *owner;			/* of the whole table; NULL: see "column" */
-	bool		forward;		/* a write elsewhere goes to the owner; else it
-								 * is refused */
+	bool		forward;		/* a write elsewhere goes to the owner; else
+								 * it is refused */
 } Ownership;
 
 #endif							/* CONSISTENCY_OWNERSHIP_H */

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * table_option.c
+ * guard_option.c
  *	  Options of tables that a trigger keeps, and is.
  *
  * Row triggers of a partitioned table are its partitions' as well, later ones
@@ -16,6 +16,7 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "catalog/indexing.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
 #include "executor/spi.h"
@@ -29,7 +30,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-#include "converge/table_option.h"
+#include "converge/guard_option.h"
 #include "core/compat.h"
 
 /* what may sort behind our row triggers: they don't change what ours have seen */
@@ -37,22 +38,22 @@
 #define OUR_PREFIX_MERGE "zzz_consistency_"
 
 static void check_kind(Relation relation);
-static void check_descendants(const TableOption *option, Oid relid);
-static void check_order(const TableOption *option, Oid relid);
+static void check_descendants(const GuardOption *option, Oid relid);
+static void check_order(const GuardOption *option, Oid relid);
 static bool has_trigger(Oid relid, const char *name, Oid *parent);
-static char *argument_list(const TableOptionField *fields, int nfields);
+static char *argument_list(const GuardOptionField *fields, int nfields);
 static void drop_trigger(Oid relid, const char *name);
 static void run(const char *sql);
 
 PG_FUNCTION_INFO_V1(consistency_trigger_declaration);
 
 /*
- * table_option_open
+ * guard_option_open
  *		Open a table to set or drop an option; an error if the current role isn't
  *		its owner, or it can't have any.
  */
 Relation
-table_option_open(Oid relid)
+guard_option_open(Oid relid)
 {
 	char		relkind = get_rel_relkind(relid);
 	Relation	relation;
@@ -62,7 +63,7 @@ table_option_open(Oid relid)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation with OID %u does not exist", relid)));
 	/* before a lock is taken that others would wait for */
-	if (!compat_owns_relation(relid))
+	if (!COMPAT_OWNS_RELATION(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(relkind), get_rel_name(relid));
 	relation = relation_open(relid, ShareRowExclusiveLock);
 	check_kind(relation);
@@ -99,36 +100,36 @@ check_kind(Relation relation)
 }
 
 /*
- * table_option_set
+ * guard_option_set
  *		Make the triggers, in place of those that there are.
  */
 void
-table_option_set(const TableOption *option, Oid relid,
-				 const TableOptionField *fields, int nfields)
+guard_option_set(const GuardOption *option, Oid relid,
+				 const GuardOptionField *fields, int nfields)
 {
 	char	   *arguments = argument_list(fields, nfields);
 	ListCell   *cell;
 
 	check_descendants(option, relid);
 	check_order(option, relid);
-	(void) table_option_drop(option, relid);
+	(void) guard_option_drop(option, relid);
 	run(psprintf("CREATE TRIGGER %s BEFORE %s ON %s FOR EACH ROW EXECUTE FUNCTION %s(%s)",
-				 option->trigger, option->events, table_option_relation_name(relid),
+				 option->trigger, option->events, guard_option_relation_name(relid),
 				 option->function, arguments));
 	if (option->truncate_trigger == NULL)
 		return;
 	foreach(cell, find_all_inheritors(relid, ShareRowExclusiveLock, NULL))
 		run(psprintf("CREATE TRIGGER %s BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION %s(%s)",
-					 option->truncate_trigger, table_option_relation_name(lfirst_oid(cell)),
+					 option->truncate_trigger, guard_option_relation_name(lfirst_oid(cell)),
 					 option->function, arguments));
 }
 
 /*
- * table_option_drop
+ * guard_option_drop
  *		Drop the triggers.  False if the table has none of its own.
  */
 bool
-table_option_drop(const TableOption *option, Oid relid)
+guard_option_drop(const GuardOption *option, Oid relid)
 {
 	Oid			parent;
 	ListCell   *cell;
@@ -153,11 +154,11 @@ table_option_drop(const TableOption *option, Oid relid)
 }
 
 /*
- * table_option_field
+ * guard_option_field
  *		The value of a field; NULL if the trigger's arguments have none.
  */
 const char *
-table_option_field(const Trigger *trigger, const char *name)
+guard_option_field(const Trigger *trigger, const char *name)
 {
 	for (int i = 0; i + 1 < trigger->tgnargs; i += 2)
 	{
@@ -169,7 +170,7 @@ table_option_field(const Trigger *trigger, const char *name)
 
 /* What a trigger says can't be kept. */
 void
-table_option_damaged(const TableOption *option, const TriggerData *trigdata)
+guard_option_damaged(const GuardOption *option, const TriggerData *trigdata)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -183,7 +184,7 @@ table_option_damaged(const TableOption *option, const TriggerData *trigdata)
 
 /* What a trigger function of ours was called with; an error if it wasn't as it should be. */
 TriggerData *
-table_option_trigdata(FunctionCallInfo fcinfo, const TableOption *option)
+guard_option_trigdata(FunctionCallInfo fcinfo, const GuardOption *option)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 
@@ -194,13 +195,13 @@ table_option_trigdata(FunctionCallInfo fcinfo, const TableOption *option)
 				 errhint("Call %s() instead.", option->set_function)));
 	if (!TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
 		TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) == TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
-		table_option_damaged(option, trigdata);
+		guard_option_damaged(option, trigdata);
 	return trigdata;
 }
 
 /* Qualified and quoted. */
 char *
-table_option_relation_name(Oid relid)
+guard_option_relation_name(Oid relid)
 {
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
 									  get_rel_name(relid));
@@ -208,7 +209,7 @@ table_option_relation_name(Oid relid)
 
 /* A text argument, which must not be null. */
 char *
-table_option_text_argument(FunctionCallInfo fcinfo, int number, const char *name)
+guard_option_text_argument(FunctionCallInfo fcinfo, int number, const char *name)
 {
 	if (PG_ARGISNULL(number))
 		ereport(ERROR,
@@ -218,12 +219,12 @@ table_option_text_argument(FunctionCallInfo fcinfo, int number, const char *name
 }
 
 /*
- * table_option_column
+ * guard_option_column
  *		A column that a trigger is to look at: it must have a value whenever the
  *		trigger fires, and in each row.
  */
 AttrNumber
-table_option_column(Relation relation, const char *name)
+guard_option_column(Relation relation, const char *name)
 {
 	AttrNumber	attnum = get_attnum(RelationGetRelid(relation), name);
 	Form_pg_attribute attribute;
@@ -247,14 +248,14 @@ table_option_column(Relation relation, const char *name)
 				 errmsg("column \"%s\" of table \"%s\" can be null",
 						name, RelationGetRelationName(relation)),
 				 errhint("Give all rows a value, then ALTER TABLE %s ALTER COLUMN %s SET NOT NULL.",
-						 table_option_relation_name(RelationGetRelid(relation)),
+						 guard_option_relation_name(RelationGetRelid(relation)),
 						 quote_identifier(name))));
 	return attnum;
 }
 
 /* A partition of it may have the option by itself already. */
 static void
-check_descendants(const TableOption *option, Oid relid)
+check_descendants(const GuardOption *option, Oid relid)
 {
 	List	   *relids = find_all_inheritors(relid, ShareRowExclusiveLock, NULL);
 	ListCell   *cell;
@@ -274,7 +275,7 @@ check_descendants(const TableOption *option, Oid relid)
 
 /* What changes rows after our trigger has let them pass undoes it. */
 static void
-check_order(const TableOption *option, Oid relid)
+check_order(const GuardOption *option, Oid relid)
 {
 	Relation	relation = relation_open(relid, NoLock);
 	const TriggerDesc *triggers = relation->trigdesc;
@@ -293,7 +294,7 @@ check_order(const TableOption *option, Oid relid)
 							trigger->tgname, RelationGetRelationName(relation), option->trigger),
 					 errdetail("BEFORE triggers fire in the order of their names, and it could change what was checked."),
 					 errhint("Rename it with ALTER TRIGGER %s ON %s RENAME TO a name that sorts earlier.",
-							 quote_identifier(trigger->tgname), table_option_relation_name(relid))));
+							 quote_identifier(trigger->tgname), guard_option_relation_name(relid))));
 	}
 	relation_close(relation, NoLock);
 }
@@ -323,7 +324,7 @@ has_trigger(Oid relid, const char *name, Oid *parent)
 }
 
 static char *
-argument_list(const TableOptionField *fields, int nfields)
+argument_list(const GuardOptionField *fields, int nfields)
 {
 	StringInfoData list;
 
@@ -341,7 +342,7 @@ argument_list(const TableOptionField *fields, int nfields)
 static void
 drop_trigger(Oid relid, const char *name)
 {
-	run(psprintf("DROP TRIGGER %s ON %s", name, table_option_relation_name(relid)));
+	run(psprintf("DROP TRIGGER %s ON %s", name, guard_option_relation_name(relid)));
 }
 
 static void
@@ -385,7 +386,7 @@ consistency_trigger_declaration(PG_FUNCTION_ARGS)
 		for (int i = 0; i < ntexts; i++)
 		{
 			texts[i] = CStringGetTextDatum(text);
-			text += strlen(text) + 1;
+			text	  +=strlen(text) + 1;
 		}
 	}
 	systable_endscan(scan);
