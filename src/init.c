@@ -14,6 +14,7 @@
 #include "converge/member.h"
 #include "converge/owner_forward.h"
 #include "converge/owner_transaction.h"
+#include "converge/skipped_updates.h"
 #include "core/guc.h"
 #include "core/kept.h"
 #include "core/shmem.h"
@@ -62,6 +63,7 @@ _PG_init(void)
 	replica_id_init();
 	clock_init();
 	member_init();
+	skipped_updates_init();
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 
