@@ -38,10 +38,10 @@
 #define OUR_PREFIX_MERGE "zzz_consistency_"
 
 static void check_kind(Relation relation);
-static void check_descendants(const GuardOption * option, Oid relid);
-static void check_order(const GuardOption * option, Oid relid);
+static void check_descendants(const GuardOption *option, Oid relid);
+static void check_order(const GuardOption *option, Oid relid);
 static bool has_trigger(Oid relid, const char *name, Oid *parent);
-static char *argument_list(const GuardOptionField * fields, int nfields);
+static char *argument_list(const GuardOptionField *fields, int nfields);
 static void drop_trigger(Oid relid, const char *name);
 static void run(const char *sql);
 
@@ -104,8 +104,8 @@ check_kind(Relation relation)
  *		Make the triggers, in place of those that there are.
  */
 void
-guard_option_set(const GuardOption * option, Oid relid,
-				 const GuardOptionField * fields, int nfields)
+guard_option_set(const GuardOption *option, Oid relid,
+				 const GuardOptionField *fields, int nfields)
 {
 	char	   *arguments = argument_list(fields, nfields);
 	ListCell   *cell;
@@ -129,7 +129,7 @@ guard_option_set(const GuardOption * option, Oid relid,
  *		Drop the triggers.  False if the table has none of its own.
  */
 bool
-guard_option_drop(const GuardOption * option, Oid relid)
+guard_option_drop(const GuardOption *option, Oid relid)
 {
 	Oid			parent;
 	ListCell   *cell;
@@ -170,7 +170,7 @@ guard_option_field(const Trigger *trigger, const char *name)
 
 /* What a trigger says can't be kept. */
 void
-guard_option_damaged(const GuardOption * option, const TriggerData *trigdata)
+guard_option_damaged(const GuardOption *option, const TriggerData *trigdata)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -184,7 +184,7 @@ guard_option_damaged(const GuardOption * option, const TriggerData *trigdata)
 
 /* What a trigger function of ours was called with; an error if it wasn't as it should be. */
 TriggerData *
-guard_option_trigdata(FunctionCallInfo fcinfo, const GuardOption * option)
+guard_option_trigdata(FunctionCallInfo fcinfo, const GuardOption *option)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 
@@ -255,7 +255,7 @@ guard_option_column(Relation relation, const char *name)
 
 /* A partition of it may have the option by itself already. */
 static void
-check_descendants(const GuardOption * option, Oid relid)
+check_descendants(const GuardOption *option, Oid relid)
 {
 	List	   *relids = find_all_inheritors(relid, ShareRowExclusiveLock, NULL);
 	ListCell   *cell;
@@ -275,7 +275,7 @@ check_descendants(const GuardOption * option, Oid relid)
 
 /* What changes rows after our trigger has let them pass undoes it. */
 static void
-check_order(const GuardOption * option, Oid relid)
+check_order(const GuardOption *option, Oid relid)
 {
 	Relation	relation = relation_open(relid, NoLock);
 	const TriggerDesc *triggers = relation->trigdesc;
@@ -324,7 +324,7 @@ has_trigger(Oid relid, const char *name, Oid *parent)
 }
 
 static char *
-argument_list(const GuardOptionField * fields, int nfields)
+argument_list(const GuardOptionField *fields, int nfields)
 {
 	StringInfoData list;
 

@@ -23,22 +23,22 @@ typedef struct GuardOption
 	const char *events;			/* that the row trigger is for */
 	const char *set_function;	/* that sets it, for hints */
 	const char *drop_function;	/* that drops it */
-}			GuardOption;
+} GuardOption;
 
 typedef struct GuardOptionField
 {
 	const char *name;
 	const char *value;
-}			GuardOptionField;
+} GuardOptionField;
 
 extern Relation guard_option_open(Oid relid);
-extern void guard_option_set(const GuardOption * option, Oid relid,
-							 const GuardOptionField * fields, int nfields);
-extern bool guard_option_drop(const GuardOption * option, Oid relid);
+extern void guard_option_set(const GuardOption *option, Oid relid,
+							 const GuardOptionField *fields, int nfields);
+extern bool guard_option_drop(const GuardOption *option, Oid relid);
 extern const char *guard_option_field(const Trigger *trigger, const char *name);
-extern void guard_option_damaged(const GuardOption * option, const TriggerData *trigdata)
+extern void guard_option_damaged(const GuardOption *option, const TriggerData *trigdata)
 			pg_attribute_noreturn();
-extern TriggerData *guard_option_trigdata(FunctionCallInfo fcinfo, const GuardOption * option);
+extern TriggerData *guard_option_trigdata(FunctionCallInfo fcinfo, const GuardOption *option);
 extern char *guard_option_relation_name(Oid relid);
 extern char *guard_option_text_argument(FunctionCallInfo fcinfo, int number, const char *name);
 extern AttrNumber guard_option_column(Relation relation, const char *name);

@@ -57,7 +57,7 @@ typedef struct OptimisticLock
 								 * one that they have read */
 	bool		raise;			/* updates that don't set it pass; else they
 								 * are refused */
-}			OptimisticLock;
+} OptimisticLock;
 
 static const GuardOption lock_option = {
 	.what = "optimistic lock",
@@ -72,13 +72,13 @@ static void check_version_column(Oid relid, const char *name);
 static bool parse_sends(const char *text, bool *next);
 static bool parse_unversioned(const char *text, bool *raise);
 static OptimisticLock read_declaration(const TriggerData *trigdata);
-static int64 version_of(const OptimisticLock * lock, const TriggerData *trigdata, HeapTuple row);
-static bool is_set(const OptimisticLock * lock, const TriggerData *trigdata);
-static HeapTuple with_version(const OptimisticLock * lock, const TriggerData *trigdata, int64 version);
+static int64 version_of(const OptimisticLock *lock, const TriggerData *trigdata, HeapTuple row);
+static bool is_set(const OptimisticLock *lock, const TriggerData *trigdata);
+static HeapTuple with_version(const OptimisticLock *lock, const TriggerData *trigdata, int64 version);
 static int64 largest_version(Oid type);
-static void error_unversioned(const OptimisticLock * lock, const TriggerData *trigdata)
+static void error_unversioned(const OptimisticLock *lock, const TriggerData *trigdata)
 			pg_attribute_noreturn();
-static void error_changed(const OptimisticLock * lock, const TriggerData *trigdata,
+static void error_changed(const OptimisticLock *lock, const TriggerData *trigdata,
 						  int64 has, int64 sent) pg_attribute_noreturn();
 
 PG_FUNCTION_INFO_V1(consistency_set_optimistic_lock);
@@ -232,7 +232,7 @@ consistency_guard_version(PG_FUNCTION_ARGS)
 }
 
 static int64
-version_of(const OptimisticLock * lock, const TriggerData *trigdata, HeapTuple row)
+version_of(const OptimisticLock *lock, const TriggerData *trigdata, HeapTuple row)
 {
 	bool		isnull;
 	Datum		value = heap_getattr(row, lock->column, RelationGetDescr(trigdata->tg_relation),
@@ -257,7 +257,7 @@ version_of(const OptimisticLock * lock, const TriggerData *trigdata, HeapTuple r
 
 /* Is the version among the columns that the statement sets? */
 static bool
-is_set(const OptimisticLock * lock, const TriggerData *trigdata)
+is_set(const OptimisticLock *lock, const TriggerData *trigdata)
 {
 	return bms_is_member(lock->column - FirstLowInvalidHeapAttributeNumber,
 						 trigdata->tg_updatedcols);
@@ -265,7 +265,7 @@ is_set(const OptimisticLock * lock, const TriggerData *trigdata)
 
 /* The new row with another version. */
 static HeapTuple
-with_version(const OptimisticLock * lock, const TriggerData *trigdata, int64 version)
+with_version(const OptimisticLock *lock, const TriggerData *trigdata, int64 version)
 {
 	int			column = lock->column;
 	bool		isnull = false;
@@ -299,7 +299,7 @@ largest_version(Oid type)
 }
 
 static void
-error_unversioned(const OptimisticLock * lock, const TriggerData *trigdata)
+error_unversioned(const OptimisticLock *lock, const TriggerData *trigdata)
 {
 	const char *column = quote_identifier(lock->column_name);
 
@@ -315,7 +315,7 @@ error_unversioned(const OptimisticLock * lock, const TriggerData *trigdata)
 }
 
 static void
-error_changed(const OptimisticLock * lock, const TriggerData *trigdata, int64 has, int64 sent)
+error_changed(const OptimisticLock *lock, const TriggerData *trigdata, int64 has, int64 sent)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),

@@ -52,7 +52,7 @@ typedef struct WritingStatement
 	QueryDesc  *query;
 	uint64		forwarded;		/* rows that their owners have changed */
 	struct WritingStatement *outer;
-}			WritingStatement;
+} WritingStatement;
 
 /* The text of a statement for an owner, as it grows */
 typedef struct ForwardText
@@ -62,7 +62,7 @@ typedef struct ForwardText
 	int			nvalues;
 } ForwardText;
 
-static WritingStatement * innermost = NULL;
+static WritingStatement *innermost = NULL;
 static ExecutorRun_hook_type prev_ExecutorRun = NULL;
 
 static void count_forwarded(EXECUTOR_RUN_ARGS_DECL);
@@ -225,7 +225,7 @@ static Oid
 named_table(void)
 {
 	const PlannedStmt *stmt = innermost->query->plannedstmt;
-	const		ModifyTable *plan = castNode(ModifyTable, stmt->planTree);
+	const ModifyTable *plan = castNode(ModifyTable, stmt->planTree);
 
 	return rt_fetch(plan->nominalRelation, stmt->rtable)->relid;
 }

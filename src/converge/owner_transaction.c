@@ -68,30 +68,30 @@ typedef struct OwnerTransaction
 								 * subtransactions */
 	bool		running;		/* a statement is under way */
 	bool		lost;			/* what was done there is, or will be */
-}			OwnerTransaction;
+} OwnerTransaction;
 
 /* of the current transaction, in its memory */
 static List *transactions = NIL;
 
-static OwnerTransaction * get_transaction(Oid serverid, const char *member);
-static void enter_levels(OwnerTransaction * transaction);
-static PGresult *run(OwnerTransaction * transaction, const char *sql, int nvalues,
+static OwnerTransaction *get_transaction(Oid serverid, const char *member);
+static void enter_levels(OwnerTransaction *transaction);
+static PGresult *run(OwnerTransaction *transaction, const char *sql, int nvalues,
 					 const char **values);
-static bool wait_for_result(OwnerTransaction * transaction, bool commits, RemoteError *error);
-static void raise_error(OwnerTransaction * transaction, const RemoteError *error,
+static bool wait_for_result(OwnerTransaction *transaction, bool commits, RemoteError *error);
+static void raise_error(OwnerTransaction *transaction, const RemoteError *error,
 						const char *committed) pg_attribute_noreturn();
 static void track_transaction(XactEvent event, void *arg);
 static void track_subtransaction(SubXactEvent event, SubTransactionId subid,
 								 SubTransactionId parent, void *arg);
 static void refuse_to_prepare(void);
 static void commit_all(void);
-static void commit(OwnerTransaction * transaction, const char *committed);
-static char *get_ticket(OwnerTransaction * transaction);
-static PGresult *read_outcome(OwnerTransaction * transaction, RemoteError *error);
-static void error_unknown(const OwnerTransaction * transaction, const char *ticket,
+static void commit(OwnerTransaction *transaction, const char *committed);
+static char *get_ticket(OwnerTransaction *transaction);
+static PGresult *read_outcome(OwnerTransaction *transaction, RemoteError *error);
+static void error_unknown(const OwnerTransaction *transaction, const char *ticket,
 						  const char *committed) pg_attribute_noreturn();
 static void roll_back_all(void);
-static void roll_back_level(OwnerTransaction * transaction, int level);
+static void roll_back_level(OwnerTransaction *transaction, int level);
 
 /* Follow transactions. */
 void
@@ -110,7 +110,7 @@ owner_transaction_init(void)
  * one has there.
  */
 uint64
-owner_transaction_run(Oid serverid, const char *member, const OwnerStatement * statement)
+owner_transaction_run(Oid serverid, const char *member, const OwnerStatement *statement)
 {
 	OwnerTransaction *transaction = get_transaction(serverid, member);
 	PGresult   *result;
@@ -163,7 +163,7 @@ get_transaction(Oid serverid, const char *member)
 
 /* Begin there what has begun here. */
 static void
-enter_levels(OwnerTransaction * transaction)
+enter_levels(OwnerTransaction *transaction)
 {
 	StringInfoData sql;
 
@@ -197,7 +197,7 @@ enter_levels(OwnerTransaction * transaction)
  *		the last result; an error is raised.
  */
 static PGresult *
-run(OwnerTransaction * transaction, const char *sql, int nvalues, const char **values)
+run(OwnerTransaction *transaction, const char *sql, int nvalues, const char **values)
 {
 	PGconn	   *conn = transaction->connection->conn;
 	PGresult   *last = NULL;
@@ -246,7 +246,7 @@ run(OwnerTransaction * transaction, const char *sql, int nvalues, const char **v
  * for a while.
  */
 static bool
-wait_for_result(OwnerTransaction * transaction, bool commits, RemoteError *error)
+wait_for_result(OwnerTransaction *transaction, bool commits, RemoteError *error)
 {
 	PGconn	   *conn = transaction->connection->conn;
 	TimestampTz give_up_at = 0;
@@ -273,7 +273,7 @@ wait_for_result(OwnerTransaction * transaction, bool commits, RemoteError *error
 
 /* Raise an error of a member; "committed" as below. */
 static void
-raise_error(OwnerTransaction * transaction, const RemoteError *error, const char *committed)
+raise_error(OwnerTransaction *transaction, const RemoteError *error, const char *committed)
 {
 	if (!error->from_server || error->fatal)
 		transaction->lost = true;
@@ -363,7 +363,7 @@ commit_all(void)
 
 /* Commit it at a member; "committed" names those where it is committed already. */
 static void
-commit(OwnerTransaction * transaction, const char *committed)
+commit(OwnerTransaction *transaction, const char *committed)
 {
 	PGconn	   *conn = transaction->connection->conn;
 	RemoteError error = {0};
@@ -407,7 +407,7 @@ commit(OwnerTransaction * transaction, const char *committed)
 
 /* The answer to COMMIT, with *error if it is one; NULL if none comes. */
 static PGresult *
-read_outcome(OwnerTransaction * transaction, RemoteError *error)
+read_outcome(OwnerTransaction *transaction, RemoteError *error)
 {
 	PGconn	   *conn = transaction->connection->conn;
 	PGresult   *outcome = NULL;
@@ -435,7 +435,7 @@ read_outcome(OwnerTransaction * transaction, RemoteError *error)
 
 /* By what the member can be asked for the outcome; NULL: it has written nothing. */
 static char *
-get_ticket(OwnerTransaction * transaction)
+get_ticket(OwnerTransaction *transaction)
 {
 	PGresult   *result = run(transaction, "SELECT consistency.transaction_ticket()", 0, NULL);
 	char	   *ticket = NULL;
@@ -447,7 +447,7 @@ get_ticket(OwnerTransaction * transaction)
 }
 
 static void
-error_unknown(const OwnerTransaction * transaction, const char *ticket, const char *committed)
+error_unknown(const OwnerTransaction *transaction, const char *ticket, const char *committed)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN),
@@ -488,7 +488,7 @@ roll_back_all(void)
 
 /* Roll a subtransaction back at a member. */
 static void
-roll_back_level(OwnerTransaction * transaction, int level)
+roll_back_level(OwnerTransaction *transaction, int level)
 {
 	char		sql[128];
 

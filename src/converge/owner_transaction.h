@@ -14,10 +14,10 @@ typedef struct OwnerStatement
 	const char *sql;
 	int			nvalues;
 	const char **values;		/* texts in canonical form; NULL: null */
-}			OwnerStatement;
+} OwnerStatement;
 
 extern void owner_transaction_init(void);
 extern uint64 owner_transaction_run(Oid serverid, const char *member,
-									const OwnerStatement * statement);
+									const OwnerStatement *statement);
 
 #endif							/* CONSISTENCY_OWNER_TRANSACTION_H */

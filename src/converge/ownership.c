@@ -65,14 +65,14 @@ static void check_owner_column(Oid relid, const char *name);
 static bool is_name_type(Oid type);
 static Ownership read_declaration(const TriggerData *trigdata);
 static bool parse_elsewhere(const char *text, bool *forward);
-static HeapTuple guard_insert(const Ownership * ownership, TriggerData *trigdata);
-static HeapTuple guard_update(const Ownership * ownership, TriggerData *trigdata);
-static HeapTuple guard_delete(const Ownership * ownership, TriggerData *trigdata);
-static void guard_truncate(const Ownership * ownership, const TriggerData *trigdata);
-static char *owner_of(const Ownership * ownership, const TriggerData *trigdata, HeapTuple row);
-static HeapTuple take(const Ownership * ownership, const TriggerData *trigdata, HeapTuple row);
+static HeapTuple guard_insert(const Ownership *ownership, TriggerData *trigdata);
+static HeapTuple guard_update(const Ownership *ownership, TriggerData *trigdata);
+static HeapTuple guard_delete(const Ownership *ownership, TriggerData *trigdata);
+static void guard_truncate(const Ownership *ownership, const TriggerData *trigdata);
+static char *owner_of(const Ownership *ownership, const TriggerData *trigdata, HeapTuple row);
+static HeapTuple take(const Ownership *ownership, const TriggerData *trigdata, HeapTuple row);
 static bool is_own(const char *owner);
-static HeapTuple write_elsewhere(const Ownership * ownership, TriggerData *trigdata,
+static HeapTuple write_elsewhere(const Ownership *ownership, TriggerData *trigdata,
 								 const char *owner);
 
 /*
@@ -87,7 +87,7 @@ typedef struct HandOver
 	bool		deleted;		/* what comes next is its insertion, */
 	Oid			root;			/* into this table, */
 	char		heir[NAMEDATALEN];	/* for this member */
-}			HandOver;
+} HandOver;
 
 static HandOver hand_over;
 
@@ -248,7 +248,7 @@ consistency_guard_owner(PG_FUNCTION_ARGS)
 
 /* A row that doesn't say whose it is is this member's. */
 static HeapTuple
-guard_insert(const Ownership * ownership, TriggerData *trigdata)
+guard_insert(const Ownership *ownership, TriggerData *trigdata)
 {
 	HeapTuple	row = trigdata->tg_trigtuple;
 	char	   *owner = owner_of(ownership, trigdata, row);
@@ -263,7 +263,7 @@ guard_insert(const Ownership * ownership, TriggerData *trigdata)
 
 /* The owner may hand a row over, to a member that is known. */
 static HeapTuple
-guard_update(const Ownership * ownership, TriggerData *trigdata)
+guard_update(const Ownership *ownership, TriggerData *trigdata)
 {
 	char	   *owner = owner_of(ownership, trigdata, trigdata->tg_trigtuple);
 	char	   *heir;
@@ -281,7 +281,7 @@ guard_update(const Ownership * ownership, TriggerData *trigdata)
 }
 
 static HeapTuple
-guard_delete(const Ownership * ownership, TriggerData *trigdata)
+guard_delete(const Ownership *ownership, TriggerData *trigdata)
 {
 	char	   *owner = owner_of(ownership, trigdata, trigdata->tg_trigtuple);
 
@@ -335,7 +335,7 @@ root_of(Relation relation)
 
 /* A table can be emptied by who owns all of it. */
 static void
-guard_truncate(const Ownership * ownership, const TriggerData *trigdata)
+guard_truncate(const Ownership *ownership, const TriggerData *trigdata)
 {
 	if (ownership->owner && is_own(ownership->owner))
 		return;
@@ -355,7 +355,7 @@ guard_truncate(const Ownership * ownership, const TriggerData *trigdata)
 
 /* Whose is a row?  NULL: nobody's. */
 static char *
-owner_of(const Ownership * ownership, const TriggerData *trigdata, HeapTuple row)
+owner_of(const Ownership *ownership, const TriggerData *trigdata, HeapTuple row)
 {
 	bool		isnull;
 	Datum		value;
@@ -371,7 +371,7 @@ owner_of(const Ownership * ownership, const TriggerData *trigdata, HeapTuple row
 
 /* The row with this member as its owner. */
 static HeapTuple
-take(const Ownership * ownership, const TriggerData *trigdata, HeapTuple row)
+take(const Ownership *ownership, const TriggerData *trigdata, HeapTuple row)
 {
 	int			column = ownership->column;
 	bool		isnull = false;
@@ -396,7 +396,7 @@ is_own(const char *owner)
  * nobody's.
  */
 static HeapTuple
-write_elsewhere(const Ownership * ownership, TriggerData *trigdata, const char *owner)
+write_elsewhere(const Ownership *ownership, TriggerData *trigdata, const char *owner)
 {
 	const char *table = RelationGetRelationName(trigdata->tg_relation);
 

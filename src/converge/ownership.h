@@ -19,6 +19,6 @@ typedef struct Ownership
 	const char *owner;			/* of the whole table; NULL: see "column" */
 	bool		forward;		/* a write elsewhere goes to the owner; else
 								 * it is refused */
-}			Ownership;
+} Ownership;
 
 #endif							/* CONSISTENCY_OWNERSHIP_H */

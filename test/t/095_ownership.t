@@ -91,9 +91,37 @@ sub arrives
 	return;
 }
 
-sub tag { my ($session, $sql) = @_; my $r = $session->query($sql); return $r->{error} ? "$r->{error}{code} $r->{error}{message}" : $r->{tag}; }
-sub code { my ($session, $sql) = @_; my @r = $session->query($sql); $session->query('ROLLBACK') if $session->status ne 'I'; my ($e) = grep { $_->{error} } @r; return $e ? $e->{error}{code} : 'none'; }
-sub same { my ($what) = @_; arrives($london, 'SELECT * FROM doc ORDER BY id', $paris->text('SELECT * FROM doc ORDER BY id'), $what); return; }
+# Command tag of a statement, or its error.
+sub tag
+{
+	my ($session, $sql) = @_;
+	my $result = $session->query($sql);
+	return $result->{error} ? "$result->{error}{code} $result->{error}{message}" : $result->{tag};
+}
+
+# SQLSTATE of the first error, or "none".
+sub code
+{
+	my ($session, $sql) = @_;
+	my ($failed) = grep { $_->{error} } $session->query($sql);
+	$session->query('ROLLBACK') if $session->status ne 'I';
+	return $failed ? $failed->{error}{code} : 'none';
+}
+
+# Both members come to have the same rows.
+sub same
+{
+	my ($what) = @_;
+	my @found;
+	wait_until(
+		sub {
+			@found = map { $_->text('SELECT * FROM doc ORDER BY id') } $paris, $london;
+			return $found[0] eq $found[1];
+		},
+		$what);
+	is($found[0], $found[1], $what);
+	return;
+}
 
 # --- each kind of change -------------------------------------------------
 
