@@ -198,6 +198,23 @@ is($london->text('SELECT * FROM try_twice()'), '3|22012', 'a function is told th
 is($paris->text('SELECT n FROM doc WHERE id IN (10, 11, 12) ORDER BY id'), "4\n4\n0", 'what it has caught is undone');
 same('and comes back');
 
+# an error there can be caught here
+$london->do(<<'SQL');
+CREATE FUNCTION try_key(OUT caught text) LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE doc SET n = 5 WHERE id = 12;
+    BEGIN
+        UPDATE doc SET id = 98 WHERE id = 13;
+    EXCEPTION WHEN OTHERS THEN caught := SQLERRM;
+    END;
+    UPDATE doc SET n = 5 WHERE id = 14;
+END $$
+SQL
+like($london->value('SELECT try_key()'), qr/key/, 'an error of the owner is caught');
+is($paris->text('SELECT id, n FROM doc WHERE id IN (12, 13, 14, 98) ORDER BY id'), "12|5\n13|3\n14|5",
+	'the rest of the transaction is done');
+same('and comes back');
+
 is(tag($london, "MERGE INTO doc USING (VALUES (10), (20), (30)) AS s (k) ON id = k"
 		  . " WHEN MATCHED THEN UPDATE SET n = 6 WHEN NOT MATCHED THEN INSERT (id, region) VALUES (k, 'paris')"),
 	'MERGE 3', 'MERGE counts');
@@ -261,6 +278,16 @@ is(code($caller, 'UPDATE doc SET n = 13 WHERE id = 11'), '42501', 'who may not w
 is(code($caller, 'SELECT write_doc()'), 'none', 'a function with its owner\'s rights goes by its owner\'s mapping');
 is($paris->text('SELECT n FROM doc WHERE id = 11'), '12', 'and writes');
 same('and comes back');
+
+# --- both options together ------------------------------------------------
+
+$group->sql($_, "SELECT consistency.set_optimistic_lock('doc', 'n')") for sort keys %other;
+is(code($london, 'UPDATE doc SET n = n + 1 WHERE id = 11 AND n = 12'), 'none', 'the version goes to the owner');
+is($paris->text('SELECT n FROM doc WHERE id = 11'), '13', 'which has checked it');
+same('and comes back');
+is(code($london, 'UPDATE doc SET n = 13 WHERE id = 11'), '40001', 'a version that isn\'t the next one is refused there');
+is(code($london, "UPDATE doc SET body = 'blind' WHERE id = 11"), '55000', 'and an update without one');
+$group->sql($_, "SELECT consistency.drop_optimistic_lock('doc')") for sort keys %other;
 
 # --- partitions, each one another member's -------------------------------
 
