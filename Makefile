@@ -193,6 +193,12 @@ OBJS = \
 	src/converge/merge_row.o \
 	src/converge/attach_check.o \
 	src/converge/attach.o \
+	src/converge/member.o \
+	src/converge/guard_option.o \
+	src/converge/ownership.o \
+	src/converge/owner_forward.o \
+	src/converge/owner_transaction.o \
+	src/converge/optimistic_lock.o \
 	src/verify/row_digest.o \
 	src/verify/descent.o \
 	src/verify/heap_range.o \

@@ -11,6 +11,9 @@
 #include "miscadmin.h"
 
 #include "converge/conflict_counters.h"
+#include "converge/member.h"
+#include "converge/owner_forward.h"
+#include "converge/owner_transaction.h"
 #include "converge/skipped_updates.h"
 #include "core/guc.h"
 #include "core/kept.h"
@@ -59,6 +62,7 @@ _PG_init(void)
 	policy_init();
 	replica_id_init();
 	clock_init();
+	member_init();
 	skipped_updates_init();
 	if (!process_shared_preload_libraries_in_progress)
 		return;
@@ -90,6 +94,8 @@ _PG_init(void)
 	planner_hook_init();
 	write_quorum_init();
 	utility_hook_init();
+	owner_forward_init();
+	owner_transaction_init();
 	read_stats_init();
 	policy_stats_init();
 	conflict_counters_init();

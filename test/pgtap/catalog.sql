@@ -7,7 +7,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(91);
+SELECT plan(95);
 
 -- all members, as pg_describe_object names them
 CREATE TEMP VIEW member AS
@@ -63,6 +63,15 @@ SELECT bag_eq(
               ('function consistency.drop_policy(regclass)'),
               ('function consistency.policy_fields(text)'),
               ('view consistency.policies'),
+              ('function consistency.set_ownership(regclass,name,text,text)'),
+              ('function consistency.drop_ownership(regclass)'),
+              ('function consistency.guard_owner()'),
+              ('view consistency.owned_tables'),
+              ('function consistency.set_optimistic_lock(regclass,name,text,text)'),
+              ('function consistency.drop_optimistic_lock(regclass)'),
+              ('function consistency.guard_version()'),
+              ('view consistency.optimistic_locks'),
+              ('function consistency.trigger_declaration(oid)'),
               ('function consistency.recommend(boolean,text,double precision,double precision,boolean,boolean,boolean,text,interval,regclass,regrole)'),
               ('function consistency.presets()'),
               ('view consistency.presets'),
@@ -145,6 +154,17 @@ SELECT has_view('consistency', 'policies', 'consistency.policies is there');
 SELECT columns_are('consistency', 'policies',
     ARRAY['relation', 'kind', 'level', 'max_staleness', 'max_lag', 'on_timeout', 'write_quorum'],
     'columns of consistency.policies');
+SELECT columns_are('consistency', 'owned_tables',
+    ARRAY['relation', 'owner_column', 'owner', 'elsewhere', 'enabled'],
+    'columns of consistency.owned_tables');
+SELECT columns_are('consistency', 'optimistic_locks',
+    ARRAY['relation', 'version_column', 'client_sends', 'unversioned', 'enabled'],
+    'columns of consistency.optimistic_locks');
+SELECT is(proargnames, ARRAY['relation', 'owner_column', 'owner', 'elsewhere'], 'set_ownership: names of its arguments')
+  FROM pg_proc WHERE oid = 'consistency.set_ownership'::regproc;
+SELECT is(proargnames, ARRAY['relation', 'version_column', 'client_sends', 'unversioned'],
+          'set_optimistic_lock: names of its arguments')
+  FROM pg_proc WHERE oid = 'consistency.set_optimistic_lock'::regproc;
 SELECT columns_are('consistency', 'verifications',
     ARRAY['verification', 'node', 'relation', 'state', 'equal', 'differences', 'rows', 'blocks', 'skipped',
           'sample', 'failure', 'begun', 'updated'],

@@ -5,7 +5,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(72);
+SELECT plan(76);
 
 CREATE ROLE tap_nobody;
 CREATE ROLE tap_watcher IN ROLE pg_monitor;
@@ -30,6 +30,9 @@ SELECT bag_eq(
           AND has_function_privilege('tap_nobody', p.oid, 'EXECUTE') $$,
     $$ VALUES ('token'), ('last_read'), ('wait_for'), ('wait_for_replicas'), ('node_status'),
               ('set_policy'), ('drop_policy'), ('policy_fields'),
+              ('set_ownership'), ('drop_ownership'), ('guard_owner'),
+              ('set_optimistic_lock'), ('drop_optimistic_lock'), ('guard_version'),
+              ('trigger_declaration'),
               ('transaction_status'), ('transaction_ticket'),
               ('recommend'), ('presets'), ('apply_preset'), ('table_facts'), ('level_facts'), ('advise'),
               ('replica_id'), ('clock_next'), ('clock_time'), ('wait_bounds'),
@@ -38,11 +41,13 @@ SELECT bag_eq(
 SELECT is_empty(
     $$ SELECT c.oid::regclass FROM pg_class c
         WHERE c.relnamespace = 'consistency'::regnamespace AND c.relkind IN ('r', 'v', 'm', 'S', 'p')
-          AND c.relname NOT IN ('policies', 'presets')
+          AND c.relname NOT IN ('policies', 'presets', 'owned_tables', 'optimistic_locks')
           AND has_table_privilege('tap_nobody', c.oid,
                                   'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') $$,
-    'no relation of PUBLIC but policies and presets');
+    'no relation of PUBLIC but what tables declare, and presets');
 SELECT table_privs_are('consistency', 'policies', 'tap_nobody', ARRAY['SELECT']);
+SELECT table_privs_are('consistency', 'owned_tables', 'tap_nobody', ARRAY['SELECT']);
+SELECT table_privs_are('consistency', 'optimistic_locks', 'tap_nobody', ARRAY['SELECT']);
 SELECT table_privs_are('consistency', 'presets', 'tap_nobody', ARRAY['SELECT']);
 
 -- violations: for those who watch
@@ -114,6 +119,8 @@ SELECT lives_ok('SELECT * FROM consistency.policies', 'anyone: policies');
 SELECT lives_ok('CREATE TABLE public.tap_mine (i int)', 'anyone: a table');
 SELECT lives_ok($$SELECT consistency.set_policy('public.tap_mine', 'causal')$$, 'the owner: a policy');
 SELECT lives_ok($$SELECT consistency.apply_preset('public.tap_mine', 'cart')$$, 'the owner: a preset');
+SELECT lives_ok('SELECT * FROM consistency.owned_tables, consistency.optimistic_locks', 'anyone: options of tables');
+SELECT throws_ok($$SET LOCAL consistency.member = 'paris'$$, '42501', NULL, 'nobody: another member''s name');
 SELECT lives_ok('SELECT * FROM consistency.recommend()', 'anyone: recommend()');
 SELECT lives_ok('SELECT * FROM consistency.advise()', 'anyone: advise()');
 SELECT throws_ok('SELECT * FROM consistency.stat_violations', '42501', NULL, 'nobody: violations');
