@@ -11,6 +11,7 @@
 #include "miscadmin.h"
 
 #include "converge/conflict_counters.h"
+#include "converge/conflict_log.h"
 #include "converge/skipped_updates.h"
 #include "core/guc.h"
 #include "core/kept.h"
@@ -59,6 +60,7 @@ _PG_init(void)
 	policy_init();
 	replica_id_init();
 	clock_init();
+	conflict_log_init();
 	skipped_updates_init();
 	if (!process_shared_preload_libraries_in_progress)
 		return;

@@ -5,7 +5,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(72);
+SELECT plan(76);
 
 CREATE ROLE tap_nobody;
 CREATE ROLE tap_watcher IN ROLE pg_monitor;
@@ -38,10 +38,10 @@ SELECT bag_eq(
 SELECT is_empty(
     $$ SELECT c.oid::regclass FROM pg_class c
         WHERE c.relnamespace = 'consistency'::regnamespace AND c.relkind IN ('r', 'v', 'm', 'S', 'p')
-          AND c.relname NOT IN ('policies', 'presets')
+          AND c.relname NOT IN ('policies', 'presets', 'conflicts')
           AND has_table_privilege('tap_nobody', c.oid,
                                   'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') $$,
-    'no relation of PUBLIC but policies and presets');
+    'no other relation of PUBLIC');
 SELECT table_privs_are('consistency', 'policies', 'tap_nobody', ARRAY['SELECT']);
 SELECT table_privs_are('consistency', 'presets', 'tap_nobody', ARRAY['SELECT']);
 
@@ -50,6 +50,10 @@ SELECT table_privs_are('consistency', 'stat_violations', 'tap_nobody', ARRAY[]::
 SELECT table_privs_are('consistency', 'stat_violations', 'tap_watcher', ARRAY['SELECT']);
 SELECT table_privs_are('consistency', 'stat_conflicts', 'tap_nobody', ARRAY[]::text[]);
 SELECT table_privs_are('consistency', 'stat_conflicts', 'tap_watcher', ARRAY['SELECT']);
+SELECT table_privs_are('consistency', 'conflicts', 'tap_nobody', ARRAY['SELECT'], 'of conflicts a policy says who sees which');
+SELECT ok(relrowsecurity, 'conflicts have row-level security') FROM pg_class WHERE oid = 'consistency.conflicts'::regclass;
+SELECT table_privs_are('consistency', 'conflicts', 'tap_watcher', ARRAY['SELECT']);
+SELECT sequence_privs_are('consistency', 'conflict_ids', 'tap_watcher', ARRAY[]::text[]);
 SELECT function_privs_are('consistency', 'stat_reset', ARRAY[]::text[], 'tap_watcher', ARRAY[]::text[]);
 
 -- nodes: addresses of servers, for those who watch
