@@ -182,6 +182,7 @@ OBJS = \
 	src/converge/conflict.o \
 	src/converge/conflict_counters.o \
 	src/converge/conflict_log.o \
+	src/converge/conflict_queue.o \
 	src/converge/skipped_updates.o \
 	src/converge/merge_function.o \
 	src/converge/row_merge.o \
