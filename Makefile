@@ -208,6 +208,7 @@ OBJS = \
 	src/group/peers.o \
 	src/group/own_session.o \
 	src/group/member_command.o \
+	src/group/check_attached.o \
 	src/group/declare_member.o \
 	src/group/subscribe_member.o \
 	src/group/leave_member.o \

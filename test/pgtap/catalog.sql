@@ -88,6 +88,8 @@ SELECT bag_eq(
               ('view consistency.stat_conflicts'),
               ('sequence consistency.conflict_ids'),
               ('table consistency.conflicts'),
+              ('function consistency.unresolved(regclass)'),
+              ('function consistency.resolve(regclass,jsonb,name,text)'),
               ('view consistency.violations'),
               ('function consistency.stat_reset()'),
               ('function consistency.node_status()'),

@@ -32,6 +32,7 @@ SELECT bag_eq(
               ('set_policy'), ('drop_policy'), ('policy_fields'),
               ('transaction_status'), ('transaction_ticket'),
               ('recommend'), ('presets'), ('apply_preset'), ('table_facts'), ('level_facts'), ('advise'),
+              ('unresolved'), ('resolve'),
               ('replica_id'), ('clock_next'), ('clock_time'), ('wait_bounds'),
               ('wait_quantile') $$,
     'functions of PUBLIC');
