@@ -216,7 +216,7 @@ check_skipped(CheckCluster *cluster, Relation relation, const char *name)
 
 	if (skipped > 0)
 		report(cluster, CHECK_WARNING, name,
-			   psprintf(UINT64_FORMAT " replicated updates were skipped here since the last comparison, as their rows were not found", skipped),
+			   psprintf(UINT64_FORMAT " replicated updates were skipped here since the last comparison: their rows were deleted here, or moved while apply was looking for them, and then they are lost", skipped),
 			   "Call consistency.compare() for the table, and consistency.repair() if rows differ.");
 }
 
