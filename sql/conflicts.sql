@@ -177,6 +177,17 @@ CALL clash(101);
 CALL clash(102);
 CALL clash(103);
 SELECT incoming ->> 'note' AS note FROM logged;
+-- what was removed by a transaction that is rolled back is removed again
+BEGIN;
+CALL clash(1);
+SAVEPOINT s;
+CALL clash(2);
+ROLLBACK TO s;
+SELECT incoming ->> 'note' AS note FROM logged;
+ROLLBACK;
+SELECT incoming ->> 'note' AS note FROM logged;
+CALL clash(104);
+SELECT incoming ->> 'note' AS note FROM logged;
 SET consistency.conflict_log_size = 0;
 CALL clash(104);
 SELECT count(*) FROM consistency.conflicts;

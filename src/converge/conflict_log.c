@@ -11,8 +11,9 @@
  * there is no row.  The conflict is counted in any case.
  *
  * Ids ascend, and the rows that are consistency.conflict_log_size behind are
- * removed now and then, so that there may be somewhat more rows than that.  A row
- * that another worker is removing is left to it.
+ * removed now and then, so that there may be somewhat more rows than that; and
+ * others, that aren't committed yet, aren't counted.  A row that another worker is
+ * removing is left to it.
  *
  *-------------------------------------------------------------------------
  */
@@ -52,9 +53,6 @@
 
 /* A value, or row, that takes more bytes isn't kept. */
 #define MAX_VALUE_SIZE (64 * 1024)
-
-/* the most rows that are removed at a time */
-#define MAX_REMOVED 1000
 
 typedef enum ConflictLogMode
 {
@@ -118,6 +116,9 @@ typedef struct LogSide
 static int	mode = CONFLICT_LOG_DISCARDED;	/* consistency.conflict_log */
 static int	log_size = 5000;	/* consistency.conflict_log_size */
 
+/* no row is left up to this id, if our transaction commits; 0: not known */
+static int64 removed_to = 0;
+
 static const struct config_enum_entry mode_options[] = {
 	{"off", CONFLICT_LOG_OFF, false},
 	{"discarded", CONFLICT_LOG_DISCARDED, false},
@@ -141,6 +142,8 @@ static WriteStamp later(WriteStamp a, WriteStamp b);
 static void insert(Relation log, LogRow *row);
 static void insert_into_indexes(Relation log, TupleTableSlot *slot);
 static void remove_old(Relation log, int64 newest);
+static void forget_removed(XactEvent event, void *arg);
+static void forget_removed_sub(SubXactEvent event, SubTransactionId me, SubTransactionId parent, void *arg);
 
 /* Works without preloading. */
 void
@@ -164,6 +167,8 @@ conflict_log_init(void)
 							5000, 0, 10 * 1000 * 1000,
 							PGC_SUSET, 0,
 							NULL, NULL, NULL);
+	RegisterXactCallback(forget_removed, NULL);
+	RegisterSubXactCallback(forget_removed_sub, NULL);
 }
 
 /* Write down that a conflict in a row of this table was resolved. */
@@ -463,29 +468,63 @@ insert_into_indexes(Relation log, TupleTableSlot *slot)
 	CatalogCloseIndexes(indexes);
 }
 
-/* Remove what is too far behind, each time that a sixteenth of the log is new. */
+/*
+ * Remove what is too far behind, each time that a sixteenth of the log is new.
+ *
+ * Rows are counted, from the newest one on, since transactions that fail leave
+ * gaps between ids.  What was removed stays in the index for a while, so we don't
+ * look there again.
+ */
 static void
 remove_old(Relation log, int64 newest)
 {
 	static int64 last = 0;		/* the newest id when that was done */
+	Relation	index;
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	int			removed = 0;
+	int64		oldest = 0;
+	int			rows = 1;		/* the one that was just written isn't seen
+								 * yet */
 
-	if (newest < last + Max(log_size / 16, 1) && newest > last)
+	if (newest > last && newest < last + Max(log_size / 16, 1))
 		return;
-	ScanKeyInit(&key, LOG_ID, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(newest - log_size));
-	scan = systable_beginscan(log, COMPAT_PRIMARY_KEY_INDEX(log), true, NULL, 1, &key);
-	while (removed < MAX_REMOVED && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	/* the extension was created anew */
+	if (newest < last)
+		removed_to = 0;
+	last = newest;
+
+	index = index_open(COMPAT_PRIMARY_KEY_INDEX(log), AccessShareLock);
+	ScanKeyInit(&key, LOG_ID, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(removed_to));
+	scan = systable_beginscan_ordered(log, index, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext_ordered(scan, BackwardScanDirection)))
 	{
 		TM_FailureData failure;
+		bool		isnull;
 
+		if (++rows <= log_size)
+			continue;
+		if (oldest == 0)
+			oldest = DatumGetInt64(heap_getattr(tuple, LOG_ID, RelationGetDescr(log), &isnull));
 		(void) table_tuple_delete(log, &tuple->t_self, GetCurrentCommandId(true),
 								  InvalidSnapshot, InvalidSnapshot, false, &failure, false);
-		removed++;
 	}
-	systable_endscan(scan);
-	if (removed < MAX_REMOVED)
-		last = newest;
+	systable_endscan_ordered(scan);
+	index_close(index, AccessShareLock);
+	removed_to = Max(removed_to, oldest);
+}
+
+/* What a transaction has removed is there again when it is rolled back. */
+static void
+forget_removed(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		removed_to = 0;
+}
+
+static void
+forget_removed_sub(SubXactEvent event, SubTransactionId me, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		removed_to = 0;
 }
