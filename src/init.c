@@ -11,6 +11,7 @@
 #include "miscadmin.h"
 
 #include "converge/conflict_counters.h"
+#include "converge/conflict_log.h"
 #include "converge/member.h"
 #include "converge/owner_forward.h"
 #include "converge/owner_transaction.h"
@@ -33,6 +34,7 @@
 #include "exec/statement_id.h"
 #include "exec/utility_hook.h"
 #include "exec/write_quorum.h"
+#include "group/check_attached.h"
 #include "node/applied.h"
 #include "node/membership.h"
 #include "node/node_catalog.h"
@@ -63,6 +65,7 @@ _PG_init(void)
 	replica_id_init();
 	clock_init();
 	member_init();
+	conflict_log_init();
 	skipped_updates_init();
 	if (!process_shared_preload_libraries_in_progress)
 		return;
@@ -99,6 +102,7 @@ _PG_init(void)
 	read_stats_init();
 	policy_stats_init();
 	conflict_counters_init();
+	check_attached_init();
 	weaken_init();
 	guc_init();					/* last: it reserves the prefix of all
 								 * settings */

@@ -18,6 +18,7 @@
 #include "access/htup_details.h"
 #include "utils/rel.h"
 
+#include "converge/conflict_queue.h"
 #include "converge/key_lock.h"
 #include "converge/local_change.h"
 #include "converge/row_merge.h"
@@ -204,7 +205,8 @@ look_at_column(Stamping *stamping, ColumnRule *column)
 	if (stamping->before == NULL)
 		return true;
 	if (row_same_value(column, stamping->before, stamping->after))
-		return false;
+		return column->rule == RULE_MULTI_VALUE &&
+			conflict_queue_decides(RelationGetRelid(stamping->relation), column->number);
 	switch (column->rule)
 	{
 		case RULE_CRDT:

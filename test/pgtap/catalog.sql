@@ -95,6 +95,10 @@ SELECT bag_eq(
               ('view consistency.stat_tables'),
               ('view consistency.stat_violations'),
               ('view consistency.stat_conflicts'),
+              ('sequence consistency.conflict_ids'),
+              ('table consistency.conflicts'),
+              ('function consistency.unresolved(regclass)'),
+              ('function consistency.resolve(regclass,jsonb,name,text)'),
               ('view consistency.violations'),
               ('function consistency.stat_reset()'),
               ('function consistency.node_status()'),
@@ -184,6 +188,16 @@ SELECT columns_are('consistency', 'stat_violations', ARRAY['kind', 'count', 'las
 SELECT columns_are('consistency', 'stat_conflicts',
     ARRAY['relation', 'column', 'kind', 'resolution', 'discarded', 'count', 'last'],
     'columns of consistency.stat_conflicts');
+SELECT columns_are('consistency', 'conflicts',
+    ARRAY['id', 'at', 'relation', 'key', 'column', 'kind', 'resolution', 'discarded', 'count', 'local', 'incoming',
+          'too_large', 'local_at', 'local_stamp', 'local_replica', 'incoming_at', 'incoming_stamp', 'incoming_replica'],
+    'columns of consistency.conflicts');
+SELECT is(tgenabled, 'R', 'others'' conflicts are dropped when they are replicated')
+  FROM pg_trigger WHERE tgrelid = 'consistency.conflicts'::regclass AND NOT tgisinternal;
+SELECT ok(NOT 'consistency.conflicts'::regclass = ANY (extconfig), 'conflicts are not dumped')
+  FROM (SELECT coalesce(extconfig, '{}') AS extconfig FROM pg_extension WHERE extname = 'consistency') e;
+SELECT policies_are('consistency', 'conflicts', ARRAY['readers_of_the_table', 'watchers'],
+    'who sees which conflicts');
 SELECT columns_are('consistency', 'violations',
     ARRAY['time', 'kind', 'datname', 'rolname', 'pid', 'application_name', 'detail'],
     'columns of consistency.violations');

@@ -12,6 +12,8 @@ SELECT bag_eq(
         WHERE name = 'consistency' OR name LIKE 'consistency.%' $$,
     $$ VALUES ('consistency', 'enum', 'user'),
               ('consistency.bounded_keeps_session', 'bool', 'user'),
+              ('consistency.conflict_log', 'enum', 'superuser'),
+              ('consistency.conflict_log_size', 'integer', 'superuser'),
               ('consistency.connection_idle_timeout', 'integer', 'user'),
               ('consistency.connection_limit', 'integer', 'sighup'),
               ('consistency.default_level', 'enum', 'user'),
@@ -50,6 +52,8 @@ SELECT bag_eq(
     $$ SELECT name, boot_val FROM pg_settings
         WHERE name LIKE 'consistency.%' AND name <> 'consistency.route_min_cost' $$,
     $$ VALUES ('consistency.bounded_keeps_session', 'off'),
+              ('consistency.conflict_log', 'discarded'),
+              ('consistency.conflict_log_size', '5000'),
               ('consistency.connection_idle_timeout', '300000'),
               ('consistency.connection_limit', '-1'),
               ('consistency.default_level', 'session'),
