@@ -210,7 +210,8 @@ OBJS = \
 	src/group/leave_member.o \
 	src/group/group_report.o \
 	src/group/join_group.o \
-	src/group/leave_group.o
+	src/group/leave_group.o \
+	src/group/tombstone_purge.o
 
 # What the modules declare to SQL, in the same order; joined to one script.
 stages = core session requirement node exec remote stats advise crdt converge verify group

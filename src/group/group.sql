@@ -13,13 +13,17 @@ CREATE TABLE consistency.groups (
     group_name text PRIMARY KEY,
     member text NOT NULL,
     origin text NOT NULL DEFAULT 'any' CHECK (origin IN ('any', 'none')),
-    joined_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+    joined_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    settled_round bigint,
+    counted text[]
 ) USING heap;
 COMMENT ON TABLE consistency.groups IS 'groups that this database is a member of';
 COMMENT ON COLUMN consistency.groups.group_name IS 'name of the group';
 COMMENT ON COLUMN consistency.groups.member IS 'name of this database in it';
 COMMENT ON COLUMN consistency.groups.origin IS 'what members send: any change, or (none) only those made by their own clients';
 COMMENT ON COLUMN consistency.groups.joined_at IS 'when it joined';
+COMMENT ON COLUMN consistency.groups.settled_round IS 'tombstones noted in this round and before are settled: all members have them';
+COMMENT ON COLUMN consistency.groups.counted IS 'members that were counted for that';
 
 -- What members tell each other.  A row is written by one member and published to
 -- all, in the stream of that member's changes: whoever has a row has what its writer
@@ -43,7 +47,8 @@ CREATE TABLE consistency.group_reports (
     tables jsonb,
     round bigint,
     received jsonb,
-    stable jsonb,
+    settled jsonb,
+    counted text[],
     reported_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     PRIMARY KEY (group_name, about, by)
 ) USING heap;
@@ -57,9 +62,10 @@ COMMENT ON COLUMN consistency.group_reports.state_stamp IS 'since when; of sever
 COMMENT ON COLUMN consistency.group_reports.confirmed IS 'the writer has all that any member ever got from it';
 COMMENT ON COLUMN consistency.group_reports.replica_ids IS 'of itself: the replica ids that it has drawn';
 COMMENT ON COLUMN consistency.group_reports.tables IS 'of itself: tables that converge, with their rules';
-COMMENT ON COLUMN consistency.group_reports.round IS 'of itself: number of the latest report of progress';
+COMMENT ON COLUMN consistency.group_reports.round IS 'of itself: number of its latest consistency.purge_tombstones()';
 COMMENT ON COLUMN consistency.group_reports.received IS 'of itself: the round of each other member that it had got by then';
-COMMENT ON COLUMN consistency.group_reports.stable IS 'of itself: the round of each other member that it had got when it sent what all have got since';
+COMMENT ON COLUMN consistency.group_reports.settled IS 'of itself: the round of each other member up to which their tombstones are settled here';
+COMMENT ON COLUMN consistency.group_reports.counted IS 'of itself: members that were counted for that';
 COMMENT ON COLUMN consistency.group_reports.reported_at IS 'when it was written';
 
 CREATE FUNCTION consistency.merge_report() RETURNS trigger
@@ -75,6 +81,7 @@ COMMENT ON TRIGGER replicated ON consistency.group_reports IS
     'of what logical replication brings, only what is new is taken';
 
 -- Our own rounds that not all have got yet, and the last one that they have.
+-- See tombstone_purge.sql.
 CREATE TABLE consistency.group_rounds (
     group_name text,
     round bigint,
@@ -203,44 +210,14 @@ COMMENT ON FUNCTION consistency.group_is_ready(text) IS
     'does this member get the changes of all others, with nothing to be copied first?';
 REVOKE ALL ON FUNCTION consistency.group_is_ready(text) FROM PUBLIC;
 
--- Up to which of our rounds all others have got everything; null: none.
-CREATE FUNCTION consistency.group_acknowledged(group_name text) RETURNS bigint
-    LANGUAGE sql STABLE STRICT PARALLEL RESTRICTED
-BEGIN ATOMIC
-    SELECT CASE WHEN count(*) = 0 THEN 9223372036854775807
-                WHEN count(*) = count(r.received ->> g.member) THEN min((r.received ->> g.member)::bigint) END
-      FROM consistency.groups g
-           JOIN consistency.group_members m ON m.group_name = g.group_name
-           LEFT JOIN consistency.group_reports r
-                  ON r.group_name = g.group_name AND r.about = m.member AND r.by = m.member
-     WHERE g.group_name = $1 AND m.member <> g.member AND m.state <> 'retired';
-END;
-COMMENT ON FUNCTION consistency.group_acknowledged(text) IS
-    'up to which of its own rounds all others have got what this member has sent; null: none';
-REVOKE ALL ON FUNCTION consistency.group_acknowledged(text) FROM PUBLIC;
-
--- Who we are by now, how far we have got, and confirmations.
+-- Who we are by now, how far we had got at the last round, and confirmations.
 CREATE FUNCTION consistency.report_progress(group_name text) RETURNS void
     LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE
 BEGIN ATOMIC
-    -- a round more, and what had come from the others by then
-    INSERT INTO consistency.group_rounds (group_name, round, received)
-    SELECT g.group_name,
-           consistency.clock_next(
-               coalesce((SELECT max(x.stamp) FROM consistency.group_reports x WHERE x.group_name = $1), 0)),
-           coalesce((SELECT jsonb_object_agg(r.by, r.round) FROM consistency.group_reports r
-                      WHERE r.group_name = $1 AND r.about = r.by AND r.by <> g.member AND r.round IS NOT NULL),
-                    '{}')
-      FROM consistency.groups g
-     WHERE g.group_name = $1 AND consistency.group_is_ready($1);
-    -- the latest one that all others have got is the oldest that is needed
-    DELETE FROM consistency.group_rounds o
-     WHERE o.group_name = $1 AND o.round < (SELECT max(n.round) FROM consistency.group_rounds n
-                                             WHERE n.group_name = $1 AND n.round <= consistency.group_acknowledged($1));
     -- our row
     INSERT INTO consistency.group_reports AS r
-           (group_name, about, by, stamp, state, state_stamp, replica_ids, tables, round, received, stable)
-    SELECT g.group_name, g.member, g.member, s.stamp, 'active', s.stamp, i.ids, t.tables, n.round, n.received, a.received
+           (group_name, about, by, stamp, state, state_stamp, replica_ids, tables, round, received, settled, counted)
+    SELECT g.group_name, g.member, g.member, s.stamp, 'active', s.stamp, i.ids, t.tables, n.round, n.received, a.received, g.counted
       FROM consistency.groups g
            CROSS JOIN LATERAL (SELECT consistency.clock_next(
                         coalesce((SELECT max(x.stamp) FROM consistency.group_reports x WHERE x.group_name = $1), 0))) s (stamp)
@@ -255,12 +232,12 @@ BEGIN ATOMIC
            LEFT JOIN LATERAL (SELECT o.round, o.received FROM consistency.group_rounds o
                                WHERE o.group_name = $1 ORDER BY o.round DESC LIMIT 1) n ON true
            LEFT JOIN LATERAL (SELECT o.received FROM consistency.group_rounds o
-                               WHERE o.group_name = $1 AND o.round <= consistency.group_acknowledged($1)
+                               WHERE o.group_name = $1 AND o.round <= g.settled_round
                                ORDER BY o.round DESC LIMIT 1) a ON true
      WHERE g.group_name = $1
     ON CONFLICT (group_name, about, by) DO UPDATE
        SET stamp = excluded.stamp, replica_ids = excluded.replica_ids, tables = excluded.tables,
-           round = excluded.round, received = excluded.received, stable = excluded.stable,
+           round = excluded.round, received = excluded.received, settled = excluded.settled, counted = excluded.counted,
            reported_at = excluded.reported_at;
     -- who has left, and nothing of it is still to come
     UPDATE consistency.group_reports r
