@@ -181,6 +181,7 @@ OBJS = \
 	src/converge/row_text.o \
 	src/converge/conflict.o \
 	src/converge/conflict_counters.o \
+	src/converge/skipped_updates.o \
 	src/converge/merge_function.o \
 	src/converge/row_merge.o \
 	src/converge/key_lock.o \

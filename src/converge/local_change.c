@@ -59,16 +59,14 @@ local_insert(Relation relation, TableRules *rules, HeapTuple inserted)
 {
 	RowImage	row = row_image(rules, RelationGetDescr(relation), inserted);
 	RowImage	before;
+	RowVersion	nothing = {.length = 1};
 	Stamping	stamping = {.relation = relation,.rules = rules,.after = &row,.insertion = true};
 	char	   *key = row_text_key(rules, row.values);
 	Tombstone  *tombstone;
 
 	key_lock_shared(RelationGetRelid(relation), key);
 	tombstone = tombstone_find(rules, key);
-	row.version = (RowVersion)
-	{
-		.length = 1
-	};
+	row.version = nothing;
 	if (tombstone != NULL && rules->add_wins)
 	{
 		before = tombstone_row(rules, tombstone, row.values);
