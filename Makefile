@@ -111,6 +111,7 @@ OBJS = \
 	src/exec/check_collect.o \
 	src/exec/check_node.o \
 	src/exec/check_cluster.o \
+	src/exec/check_group.o \
 	src/remote/connect.o \
 	src/remote/connection.o \
 	src/remote/connection_limit.o \

@@ -58,6 +58,7 @@ judge(CheckCluster *cluster)
 	cluster->database = get_database_name(MyDatabaseId);
 	check_collect(cluster);
 	check_cluster(cluster);
+	check_group(cluster);
 }
 
 /* Show the findings, the worst first. */

@@ -5,7 +5,8 @@
  *
  * check_collect.c asks every node for facts; check_node.c and check_cluster.c
  * judge them, each node by itself and all of them together.  These two are
- * pure: facts in, findings out.
+ * pure: facts in, findings out.  check_group.c looks at what this database shares
+ * with other clusters.
  *
  * A fact is a name and a value, both texts, as consistency.node_facts() (in
  * check.sql) tells them.  One that is missing is not judged: the node may run
@@ -71,6 +72,7 @@ typedef struct CheckCluster
 
 extern void check_collect(CheckCluster *cluster);
 extern void check_cluster(CheckCluster *cluster);
+extern void check_group(CheckCluster *cluster);
 
 /* for check_cluster.c, in check_node.c */
 extern void check_node(CheckCluster *cluster, const CheckNode *node);

@@ -93,6 +93,21 @@ COMMENT ON COLUMN consistency.group_rounds.group_name IS 'the group';
 COMMENT ON COLUMN consistency.group_rounds.round IS 'number of the report';
 COMMENT ON COLUMN consistency.group_rounds.received IS 'the round of each other member that had come by then';
 
+CREATE TABLE consistency.tombstone_rounds (
+    relation text COLLATE "C",
+    key text COLLATE "C",
+    version row_version NOT NULL,
+    round bigint NOT NULL,
+    PRIMARY KEY (relation, key)
+) USING heap;
+COMMENT ON TABLE consistency.tombstone_rounds IS 'since which round of this member each tombstone has been here';
+COMMENT ON COLUMN consistency.tombstone_rounds.relation IS 'as in consistency.tombstones';
+COMMENT ON COLUMN consistency.tombstone_rounds.key IS 'as in consistency.tombstones';
+COMMENT ON COLUMN consistency.tombstone_rounds.version IS 'as it was then: another one is noted anew';
+COMMENT ON COLUMN consistency.tombstone_rounds.round IS 'first round that was told to the group after it had come';
+REVOKE ALL ON consistency.tombstone_rounds FROM PUBLIC;
+GRANT SELECT ON consistency.tombstone_rounds TO pg_monitor;
+
 REVOKE ALL ON consistency.groups, consistency.group_reports, consistency.group_rounds FROM PUBLIC;
 GRANT SELECT ON consistency.groups, consistency.group_reports, consistency.group_rounds TO pg_monitor;
 

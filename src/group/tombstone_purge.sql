@@ -1,20 +1,5 @@
 -- Removing tombstones that nobody needs any more: see tombstone_purge.c.
 
-CREATE TABLE consistency.tombstone_rounds (
-    relation text COLLATE "C",
-    key text COLLATE "C",
-    version row_version NOT NULL,
-    round bigint NOT NULL,
-    PRIMARY KEY (relation, key)
-) USING heap;
-COMMENT ON TABLE consistency.tombstone_rounds IS 'since which round of this member each tombstone has been here';
-COMMENT ON COLUMN consistency.tombstone_rounds.relation IS 'as in consistency.tombstones';
-COMMENT ON COLUMN consistency.tombstone_rounds.key IS 'as in consistency.tombstones';
-COMMENT ON COLUMN consistency.tombstone_rounds.version IS 'as it was then: another one is noted anew';
-COMMENT ON COLUMN consistency.tombstone_rounds.round IS 'first round that was told to the group after it had come';
-REVOKE ALL ON consistency.tombstone_rounds FROM PUBLIC;
-GRANT SELECT ON consistency.tombstone_rounds TO pg_monitor;
-
 -- Up to which of our rounds all others have got everything; null: none.
 CREATE FUNCTION consistency.group_acknowledged(group_name text) RETURNS bigint
     LANGUAGE sql STABLE STRICT PARALLEL RESTRICTED
