@@ -104,17 +104,20 @@ local_delete(Relation relation, TableRules *rules, HeapTuple deleted)
 	RowImage	row = row_image(rules, RelationGetDescr(relation), deleted);
 	RowVersion	version = row.version;
 	Jsonb	   *image = NULL;
+	WriteStamp	write;
 	Dot			dot;
 
-	version.row = next_write(&version, &dot);
+	write = next_write(&version, &dot);
 	if (rules->add_wins)
 	{
+		/* It wrote no column: those of a row that lives on stay as they were. */
 		version.deleted = version.seen;
 		image = row_text_image(rules, row.values, row.nulls);
 	}
 	else
 	{
 		version.length++;
+		version.row = write;
 		version.ncolumns = 0;
 		version.nvalues = 0;
 	}
