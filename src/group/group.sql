@@ -29,12 +29,12 @@ COMMENT ON COLUMN consistency.groups.counted IS 'members that were counted for t
 -- all, in the stream of that member's changes: whoever has a row has what its writer
 -- had sent before.
 --
--- A member that leaves sends a row about itself as its last message.  The others
--- write that they have dropped their subscriptions to it ("removed").  One has all
--- that any of them got from it, once it has that last message, or else the word of
--- each remaining member: what they got they have sent on ahead of their word.
--- (With origin none nothing is sent on; then only the last message counts.)  Then
--- it confirms, and when all have, the replica ids of who left are retired.
+-- A member that leaves sends a row about itself as its last message ("left").  Who
+-- stays writes that he takes nothing more from it ("removed"), if he can after that
+-- message has come.  Who has the word of each remaining member has all that any of
+-- them got from the one that left, since it was sent on ahead of that word.  (With
+-- origin none nothing is sent on, and the last message must have come, too.)  Then he
+-- confirms, and when all have, the replica ids of who left are retired.
 CREATE TABLE consistency.group_reports (
     group_name text,
     about text,
@@ -264,15 +264,15 @@ BEGIN ATOMIC
        AND r.group_name = $1 AND r.about = m.member AND r.by = g.member AND r.by <> r.about
        AND r.state = 'removed' AND r.state_stamp > m.joined AND NOT r.confirmed
        AND consistency.group_is_ready($1)
-       AND (EXISTS (SELECT FROM consistency.group_reports l
-                     WHERE l.group_name = $1 AND l.about = m.member AND l.by = m.member
-                       AND l.state = 'left' AND l.state_stamp > m.joined)
-            OR g.origin = 'any' AND NOT EXISTS (
-                   SELECT FROM consistency.group_memberships o
-                    WHERE o.group_name = $1 AND o.is_member
-                      AND NOT EXISTS (SELECT FROM consistency.group_reports w
-                                       WHERE w.group_name = $1 AND w.about = m.member AND w.by = o.member
-                                         AND w.state = 'removed' AND w.state_stamp > m.joined)));
+       AND NOT EXISTS (SELECT FROM consistency.group_memberships o
+                        WHERE o.group_name = $1 AND o.is_member
+                          AND NOT EXISTS (SELECT FROM consistency.group_reports w
+                                           WHERE w.group_name = $1 AND w.about = m.member AND w.by = o.member
+                                             AND w.state = 'removed' AND w.state_stamp > m.joined))
+       AND (g.origin = 'any'
+            OR EXISTS (SELECT FROM consistency.group_reports l
+                        WHERE l.group_name = $1 AND l.about = m.member AND l.by = m.member
+                          AND l.state = 'left' AND l.state_stamp > m.joined));
 END;
 COMMENT ON FUNCTION consistency.report_progress(text) IS
     'tells the group how far this member has got, and confirms that it has all of members that have left';

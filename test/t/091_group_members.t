@@ -96,6 +96,18 @@ $all = $group->is_equal($rows, 'and all rows are merged');
 like($all, qr/^4\|while c was lost\|1$/m, 'what it had missed');
 like($all, qr/^5\|by c, lost\|1$/m, 'what it had written');
 
+# --- rows that are lost -------------------------------------------------
+
+$group->sql('c', 'ALTER TABLE item DISABLE TRIGGER zzz_consistency_merge; DELETE FROM item WHERE k > 10;'
+	  . 'ALTER TABLE item ENABLE ALWAYS TRIGGER zzz_consistency_merge');
+$group->join(at => 'c');
+$group->wait_quiet;
+is($group->sql('c', 'SELECT count(*) FROM item WHERE k > 10'), 0, 'what is lost behind the back of all');
+$group->join(at => 'c', options => 'resync => true');
+$group->wait_quiet;
+is($group->sql('c', 'SELECT count(*) FROM item WHERE k > 10'), 30, 'comes back when all rows are copied anew');
+$group->is_equal($rows, 'all are equal');
+
 # --- one that dies ------------------------------------------------------
 
 my $ids = $group->sql('c', 'SELECT consistency.replica_id()');
