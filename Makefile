@@ -215,12 +215,14 @@ OBJS = \
 	src/group/own_session.o \
 	src/group/member_command.o \
 	src/group/check_attached.o \
+	src/group/check_group.o \
 	src/group/declare_member.o \
 	src/group/subscribe_member.o \
 	src/group/leave_member.o \
 	src/group/group_report.o \
 	src/group/join_group.o \
-	src/group/leave_group.o
+	src/group/leave_group.o \
+	src/group/tombstone_purge.o
 
 # What the modules declare to SQL, in the same order; joined to one script.
 stages = core session requirement node exec remote stats advise crdt converge verify group

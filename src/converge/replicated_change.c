@@ -221,15 +221,28 @@ bury(RowStore *store, TableRules *rules, const RowImage *row)
 					row_text_image(rules, row->values, row->nulls));
 }
 
-/* A row came in of which there is a tombstone: returns what is to be inserted. */
+/*
+ * A row came in of which there is a tombstone: returns what is to be inserted.
+ *
+ * If the tombstone is settled, no row comes in that was sent by somebody who didn't
+ * have it.  So one that doesn't go on from it is from somebody who has removed it.
+ */
 static HeapTuple
 meet_tombstone(Relation relation, TableRules *rules, RowImage *incoming, const char *key,
 			   Tombstone *tombstone, ReplicatedOutcome *outcome)
 {
 	RowImage	buried = tombstone_row(rules, tombstone, incoming->values);
 	RowImage	merged;
-	bool		changed = row_merge(relation, rules, &buried, incoming, CONFLICT_UPDATE_DELETE, &merged);
+	bool		changed;
 
+	if (row_version_order(&incoming->version, &tombstone->version) != VERSION_AFTER &&
+		tombstone_is_settled(rules, key, tombstone))
+	{
+		tombstone_remove(tombstone);
+		*outcome = REPLICATED_INSERTED;
+		return incoming->tuple;
+	}
+	changed = row_merge(relation, rules, &buried, incoming, CONFLICT_UPDATE_DELETE, &merged);
 	*outcome = REPLICATED_DELETED;
 	if (!changed)
 		return NULL;
