@@ -173,6 +173,10 @@ OBJS = \
 	src/crdt/map_json.o \
 	src/crdt/map_functions.o \
 	src/crdt/ormap.o \
+	src/crdt/row_version.o \
+	src/crdt/row_version_bytes.o \
+	src/crdt/row_version_json.o \
+	src/crdt/row_version_functions.o \
 	src/verify/row_digest.o \
 	src/verify/descent.o \
 	src/verify/heap_range.o \
@@ -191,7 +195,7 @@ SQL_PARTS = $(foreach stage,$(filter-out crdt verify,$(stages)),$(sort $(wildcar
 # Column types declare what they all have by one template, sets by another one, then
 # what is their own.
 crdt_types = gcounter pncounter bcounter lww_register mv_register gset twopset orset \
-	ew_flag dw_flag ormap vclock
+	ew_flag dw_flag ormap vclock row_version
 crdt_sets = gset twopset orset
 crdt_sql = src/crdt/merge_aggregate.sql $(crdt_types:%=src/crdt/%.type.sql) \
 	$(crdt_sets:%=src/crdt/%.set.sql) \

@@ -30,6 +30,7 @@ static const CrdtRoutine *const routines[CRDT_LAST_TYPE + 1] = {
 	[CRDT_DW_FLAG] = &dw_flag_routine,
 	[CRDT_ORMAP] = &ormap_routine,
 	[CRDT_VCLOCK] = &vclock_routine,
+	[CRDT_ROW_VERSION] = &row_version_routine,
 };
 
 /* What the type can do; an error if there is no such type. */

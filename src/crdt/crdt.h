@@ -55,10 +55,11 @@ typedef enum CrdtType
 	CRDT_EW_FLAG = 9,
 	CRDT_DW_FLAG = 10,
 	CRDT_ORMAP = 11,
-	CRDT_VCLOCK = 12
+	CRDT_VCLOCK = 12,
+	CRDT_ROW_VERSION = 13
 } CrdtType;
 
-#define CRDT_LAST_TYPE CRDT_VCLOCK
+#define CRDT_LAST_TYPE CRDT_ROW_VERSION
 
 /* what stands between the varlena header and the body */
 #define CRDT_PREFIX_SIZE 2
@@ -129,6 +130,7 @@ extern const CrdtRoutine ew_flag_routine;
 extern const CrdtRoutine dw_flag_routine;
 extern const CrdtRoutine ormap_routine;
 extern const CrdtRoutine vclock_routine;
+extern const CrdtRoutine row_version_routine;
 
 /* A state, taken apart. */
 typedef struct CrdtState

@@ -319,3 +319,24 @@ dots_parse(const Vector *vector, uint64 replica, uint64 counter)
 						counter, replica);
 	return dot;
 }
+
+/* The dot that JSON describes: ["id", counter]. */
+Dot
+dots_from_json(const Vector *vector, JsonbValue *json)
+{
+	CrdtJsonMembers members = crdt_json_array(json);
+	uint64		replica = 0,
+				counter = 0;
+	int			n;
+
+	for (n = 0; crdt_json_next(&members); n++)
+	{
+		if (n == 0)
+			replica = crdt_json_id(&members.value);
+		else if (n == 1)
+			counter = crdt_json_count(&members.value, 1);
+	}
+	if (n != 2)
+		crdt_json_error("A dot is an array of a replica id and a number.");
+	return dots_parse(vector, replica, counter);
+}

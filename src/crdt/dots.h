@@ -88,6 +88,7 @@ extern int	dots_check_list(const Vector *vector, CrdtReader *list);
 
 extern void dots_check(const Vector *vector, CrdtReader *reader, Dot *last);
 extern Dot	dots_parse(const Vector *vector, uint64 replica, uint64 counter);
+extern Dot	dots_from_json(const Vector *vector, JsonbValue *json);
 
 /* The next dot, of a vector with n entries. */
 static inline Dot

@@ -27,7 +27,6 @@ static void append_value(CrdtBuffer *out, Dot dot, const CrdtReader *value, Dott
 static void check_value(const CrdtReader *value, DottedKind kind);
 static void write_value(StringInfo out, const CrdtReader *value, DottedKind kind);
 static JsonDottedValue read_value(JsonbValue *json, const Vector *vector);
-static Dot	read_dot(JsonbValue *json, const Vector *vector);
 static void read_values(CrdtBuffer *out, JsonbValue *json, const Vector *vector, DottedKind kind);
 static int	compare_places(const void *a, const void *b);
 static void append_json_value(CrdtBuffer *out, JsonDottedValue *value, DottedKind kind);
@@ -290,7 +289,7 @@ read_value(JsonbValue *json, const Vector *vector)
 		}
 		else if (crdt_json_key_is(&members, "dot"))
 		{
-			result.dot = read_dot(&members.value, vector);
+			result.dot = dots_from_json(vector, &members.value);
 			has_dot = true;
 		}
 		else
@@ -299,27 +298,6 @@ read_value(JsonbValue *json, const Vector *vector)
 	if (!has_value || !has_dot)
 		crdt_json_error("Members \"value\" and \"dot\" are both needed.");
 	return result;
-}
-
-/* Read ["id", counter]. */
-static Dot
-read_dot(JsonbValue *json, const Vector *vector)
-{
-	CrdtJsonMembers members = crdt_json_array(json);
-	uint64		replica = 0,
-				counter = 0;
-	int			n;
-
-	for (n = 0; crdt_json_next(&members); n++)
-	{
-		if (n == 0)
-			replica = crdt_json_id(&members.value);
-		else if (n == 1)
-			counter = crdt_json_count(&members.value, 1);
-	}
-	if (n != 2)
-		crdt_json_error("A dot is an array of a replica id and a number.");
-	return dots_parse(vector, replica, counter);
 }
 
 static void

@@ -66,6 +66,7 @@ INPUT_FUNCTIONS(ew_flag, CRDT_EW_FLAG);
 INPUT_FUNCTIONS(dw_flag, CRDT_DW_FLAG);
 INPUT_FUNCTIONS(ormap, CRDT_ORMAP);
 INPUT_FUNCTIONS(vclock, CRDT_VCLOCK);
+INPUT_FUNCTIONS(row_version, CRDT_ROW_VERSION);
 
 /* --- input and output ---------------------------------------------------- */
 

@@ -222,3 +222,77 @@ vector_find(const Vector *vector, uint64 id)
 		found = bsearch(&key, vector->entries, vector->n, sizeof(VectorEntry), compare_entries);
 	return found == NULL ? -1 : (int) (found - vector->entries);
 }
+
+/* The larger count of each replica. */
+Vector
+vector_join(const Vector *a, const Vector *b)
+{
+	const VectorEntry *at_a = a->entries,
+			   *at_b = b->entries,
+			   *end_a = at_a + a->n,
+			   *end_b = at_b + b->n;
+	Vector		joined = allocate(a->n + b->n);
+	VectorEntry *out = joined.entries;
+
+	while (at_a < end_a && at_b < end_b)
+	{
+		if (at_a->id < at_b->id)
+			*out++ = *at_a++;
+		else if (at_b->id < at_a->id)
+			*out++ = *at_b++;
+		else
+		{
+			*out++ = at_a->count >= at_b->count ? *at_a : *at_b;
+			at_a++;
+			at_b++;
+		}
+	}
+	while (at_a < end_a)
+		*out++ = *at_a++;
+	while (at_b < end_b)
+		*out++ = *at_b++;
+	joined.n = (int) (out - joined.entries);
+	return joined;
+}
+
+/* Is no count of a larger than that of the same replica in b? */
+bool
+vector_within(const Vector *a, const Vector *b)
+{
+	int			j = 0;
+
+	for (int i = 0; i < a->n; i++)
+	{
+		while (j < b->n && b->entries[j].id < a->entries[i].id)
+			j++;
+		if (j == b->n || b->entries[j].id != a->entries[i].id || b->entries[j].count < a->entries[i].count)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * vector_count_up
+ *		The vector with one event more of a replica, which then stands at *index.
+ *
+ * What is given stays as it is.  An error if the count can't get larger.
+ */
+Vector
+vector_count_up(const Vector *vector, uint64 id, int *index)
+{
+	Vector		result = allocate(vector->n + 1);
+	uint64		count = 0;
+	int			i;
+
+	for (i = 0; i < vector->n && vector->entries[i].id < id; i++)
+		result.entries[i] = vector->entries[i];
+	*index = i;
+	result.n = i + 1;
+	if (i < vector->n && vector->entries[i].id == id)
+		count = vector->entries[i++].count;
+	result.entries[*index].id = id;
+	result.entries[*index].count = crdt_count_sum(count, 1);
+	while (i < vector->n)
+		result.entries[result.n++] = vector->entries[i++];
+	return result;
+}

@@ -46,5 +46,8 @@ extern void vector_write(CrdtBuffer *out, const Vector *vector);
 extern Vector vector_parse(JsonbValue *json);
 extern void vector_format(StringInfo out, const Vector *vector);
 extern int	vector_find(const Vector *vector, uint64 id);
+extern Vector vector_join(const Vector *a, const Vector *b);
+extern bool vector_within(const Vector *a, const Vector *b);
+extern Vector vector_count_up(const Vector *vector, uint64 id, int *index);
 
 #endif							/* CONSISTENCY_CRDT_VECTOR_H */

@@ -303,7 +303,7 @@ SELECT isnt(fdwvalidator::oid, 0::oid, 'the wrapper validates its options')
 -- column types that merge: which there are
 SELECT set_eq('SELECT name FROM crdt',
     ARRAY['gcounter', 'pncounter', 'bcounter', 'lww_register', 'mv_register', 'gset', 'twopset', 'orset',
-          'ew_flag', 'dw_flag', 'ormap', 'vclock'],
+          'ew_flag', 'dw_flag', 'ormap', 'vclock', 'row_version'],
     'types that merge');
 
 -- what each of them has
