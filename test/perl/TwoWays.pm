@@ -3,7 +3,7 @@
 
 =head1 NAME
 
-TwoWays - two plain servers whose tables replicate both ways
+TwoWays - two servers whose tables replicate both ways
 
 =head1 SYNOPSIS
 
@@ -16,10 +16,11 @@ TwoWays - two plain servers whose tables replicate both ways
 
 =head1 DESCRIPTION
 
-Servers "one" and "two", without the extension.  In a story the tables that its SQL
+Servers "one" and "two", without the extension, or with extension => 1.  In a story the tables that its SQL
 makes at both are published by both, and each subscribes to what the other one
-publishes, everything PostgreSQL's defaults but for the initial copy.  Publication
-and schema objects have the story's name; name_at($node) is that of the subscription
+publishes, everything PostgreSQL's defaults but for the initial copy.  With the
+extension a story's table is attached, deletions and TRUNCATE aren't published, but
+tombstones are.  Publication and table have the story's name; name_at($node) is that of the subscription
 at $node, of its slot, and of its connection.  Then all of that is dropped.
 
 =cut
@@ -35,14 +36,16 @@ use Test::More;
 
 sub new
 {
-	my ($class) = @_;
-	my $self = bless {}, $class;
+	my ($class, %arg) = @_;
+	my $self = bless { extension => $arg{extension} // 0 }, $class;
 	foreach my $name (qw(one two))
 	{
 		my $node = $self->{$name} = PostgreSQL::Test::Cluster->new($name);
 		$node->init(allows_streaming => 'logical', extra => [ '--no-locale', '--encoding=UTF8' ]);
 		$node->append_conf('postgresql.conf', "wal_retrieve_retry_interval = '50ms'\nwal_writer_delay = '10ms'\nautovacuum = off\nshared_buffers = 16MB\n");
+		$node->append_conf('postgresql.conf', "shared_preload_libraries = 'consistency'") if $self->{extension};
 		$node->start;
+		$node->safe_psql('postgres', 'CREATE EXTENSION consistency') if $self->{extension};
 	}
 	return $self;
 }
@@ -56,15 +59,19 @@ sub other { my ($self, $node) = @_; return $node == $self->{one} ? $self->{two} 
 # The subscription at a node.
 sub name_at { my ($self, $node) = @_; return "$self->{story}_" . $node->name; }
 
-# Tells a story, and drops what belonged to it.
+# Tells a story, and drops what belonged to it.  With the extension further arguments
+# are those of attach().
 sub story
 {
-	my ($self, $name, $tables, $tell) = @_;
+	my ($self, $name, $tables, $tell, @attach) = @_;
 	$self->{story} = $name;
 	my @nodes = ($self->{one}, $self->{two});
 	foreach my $node (@nodes)
 	{
-		$node->safe_psql('postgres', "$tables; CREATE PUBLICATION $name FOR TABLE $name");
+		$node->safe_psql('postgres', $tables);
+		$node->safe_psql('postgres', !$self->{extension} ? "CREATE PUBLICATION $name FOR TABLE $name"
+			: "SELECT consistency.attach(" . CORE::join(', ', "'$name'", @attach) . ");
+				CREATE PUBLICATION $name FOR TABLE $name, consistency.tombstones WITH (publish = 'insert, update')");
 	}
 	foreach my $node (@nodes)
 	{
