@@ -78,12 +78,13 @@ sub go_on_until
 	my ($self, $end) = @_;
 	my $random = $self->{random};
 	my @round;
+	$self->_wait($end, $end) unless @{ $self->{kinds} };
 	while (time < $end)
 	{
 		# each kind comes up before one comes again
 		@round = @{ $self->{kinds} } unless @round;
 		my ($kind) = splice @round, int($random->part * @round), 1;
-		$self->_begin($kind // last);
+		$self->_begin($kind);
 		$self->_begin($random->any(@links)) if $random->chance(0.3) && !$self->{alone};
 		$self->_wait($end, 0.3 + 1.5 * $random->part);
 		$self->_heal;

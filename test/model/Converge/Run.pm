@@ -234,7 +234,7 @@ sub _subscriptions
 # ends by an error: the worker tries again.
 my $explained = qr/
 	could\ not\ (?:connect|receive|send|start\ WAL|fetch|create\ replication\ slot|drop)
-	| terminating | replication\ slot\ .* (?:does\ not\ exist|is\ active) | connection .* (?:lost|closed|fail)
+	| terminating | replication\ origin\ .*\ already\ active | replication\ slot\ .* (?:does\ not\ exist|is\ active) | connection .* (?:lost|closed|fail)
 	| server\ closed | SSL | timeout | deadlock\ detected | could\ not\ serialize/x;
 
 sub _apply_errors
