@@ -178,6 +178,21 @@ OBJS = \
 	src/crdt/row_version_bytes.o \
 	src/crdt/row_version_json.o \
 	src/crdt/row_version_functions.o \
+	src/converge/table_rules.o \
+	src/converge/row_text.o \
+	src/converge/conflict.o \
+	src/converge/conflict_counters.o \
+	src/converge/merge_function.o \
+	src/converge/row_merge.o \
+	src/converge/key_lock.o \
+	src/converge/row_store.o \
+	src/converge/tombstone.o \
+	src/converge/local_change.o \
+	src/converge/replicated_change.o \
+	src/converge/merge_change.o \
+	src/converge/merge_row.o \
+	src/converge/attach_check.o \
+	src/converge/attach.o \
 	src/verify/row_digest.o \
 	src/verify/descent.o \
 	src/verify/heap_range.o \
@@ -189,9 +204,9 @@ OBJS = \
 	src/verify/verify_nodes.o
 
 # What the modules declare to SQL, in the same order; joined to one script.
-stages = core session requirement node exec remote stats advise crdt verify
-SQL_PARTS = $(foreach stage,$(filter-out crdt verify,$(stages)),$(sort $(wildcard src/$(stage)/*.sql))) \
-	$(crdt_sql) $(sort $(wildcard src/verify/*.sql))
+stages = core session requirement node exec remote stats advise crdt converge verify
+SQL_PARTS = $(foreach stage,$(filter-out crdt converge verify,$(stages)),$(sort $(wildcard src/$(stage)/*.sql))) \
+	$(crdt_sql) $(foreach stage,converge verify,$(sort $(wildcard src/$(stage)/*.sql)))
 
 # Column types declare what they all have by one template, sets by another one, then
 # what is their own.

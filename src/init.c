@@ -10,6 +10,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
+#include "converge/conflict_counters.h"
 #include "core/guc.h"
 #include "core/kept.h"
 #include "core/shmem.h"
@@ -89,6 +90,7 @@ _PG_init(void)
 	utility_hook_init();
 	read_stats_init();
 	policy_stats_init();
+	conflict_counters_init();
 	weaken_init();
 	guc_init();					/* last: it reserves the prefix of all
 								 * settings */

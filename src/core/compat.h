@@ -32,6 +32,7 @@
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/wait_event.h"
 
 /* 18 dropped execute_once from the run hook; 15 to 17 pass it on. */
@@ -88,6 +89,68 @@ compat_create_wait_event_set(int nevents)
 #define COMPAT_MY_LXID (MyProc->vxid.lxid)
 #else
 #define COMPAT_MY_LXID (MyProc->lxid)
+#endif
+
+/* 16 keeps permissions apart from the range table, 18 which entries are left of it. */
+static inline void
+compat_init_range_table(EState *estate, Relation relation)
+{
+	RangeTblEntry *entry = makeNode(RangeTblEntry);
+#if PG_VERSION_NUM >= 160000
+	List	   *permissions = NIL;
+#endif
+
+	entry->rtekind = RTE_RELATION;
+	entry->relid = RelationGetRelid(relation);
+	entry->relkind = relation->rd_rel->relkind;
+	entry->rellockmode = AccessShareLock;
+#if PG_VERSION_NUM >= 160000
+	addRTEPermissionInfo(&permissions, entry);
+#endif
+#if PG_VERSION_NUM >= 180000
+	ExecInitRangeTable(estate, list_make1(entry), permissions, bms_make_singleton(1));
+#elif PG_VERSION_NUM >= 160000
+	ExecInitRangeTable(estate, list_make1(entry), permissions);
+#else
+	ExecInitRangeTable(estate, list_make1(entry));
+#endif
+}
+
+/* 16 wants to know which tables are changed. */
+#if PG_VERSION_NUM >= 160000
+#define COMPAT_EVAL_PLAN_QUAL_INIT(recheck, estate) EvalPlanQualInit(recheck, estate, NULL, NIL, -1, NIL)
+#else
+#define COMPAT_EVAL_PLAN_QUAL_INIT(recheck, estate) EvalPlanQualInit(recheck, estate, NULL, NIL, -1)
+#endif
+
+/* 18 can count what an index scan does. */
+#if PG_VERSION_NUM >= 180000
+#define COMPAT_INDEX_BEGINSCAN(table, index, snapshot, nkeys) index_beginscan(table, index, snapshot, NULL, nkeys, 0)
+#else
+#define COMPAT_INDEX_BEGINSCAN(table, index, snapshot, nkeys) index_beginscan(table, index, snapshot, nkeys, 0)
+#endif
+
+/* 18 can be asked for a primary key that isn't checked at once, too. */
+#if PG_VERSION_NUM >= 180000
+#define COMPAT_PRIMARY_KEY_INDEX(relation) RelationGetPrimaryKeyIndex(relation, false)
+#else
+#define COMPAT_PRIMARY_KEY_INDEX(relation) RelationGetPrimaryKeyIndex(relation)
+#endif
+
+/* 16 asks for rights on all kinds of objects by the same functions. */
+#if PG_VERSION_NUM >= 160000
+#define COMPAT_OWNS_RELATION(id, role) object_ownercheck(RelationRelationId, id, role)
+#define COMPAT_FUNCTION_ACLCHECK(id, role) object_aclcheck(ProcedureRelationId, id, role, ACL_EXECUTE)
+#else
+#define COMPAT_OWNS_RELATION(id, role) pg_class_ownercheck(id, role)
+#define COMPAT_FUNCTION_ACLCHECK(id, role) pg_proc_aclcheck(id, role, ACL_EXECUTE)
+#endif
+
+/* 16 can report errors in a name without raising them. */
+#if PG_VERSION_NUM >= 160000
+#define COMPAT_QUALIFIED_NAME_LIST(text) stringToQualifiedNameList(text, NULL)
+#else
+#define COMPAT_QUALIFIED_NAME_LIST(text) stringToQualifiedNameList(text)
 #endif
 
 /* 17 can flush a logical message at once. */

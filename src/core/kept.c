@@ -26,7 +26,7 @@
 #define KEPT_FILE PGSTAT_STAT_PERMANENT_DIRECTORY "/consistency.stat"
 
 /* raise the number when an area's layout changes and its size may not */
-#define KEPT_BUILD "consistency " CONSISTENCY_VERSION ", layout 2"
+#define KEPT_BUILD "consistency " CONSISTENCY_VERSION ", layout 3"
 
 typedef struct KeptArea
 {

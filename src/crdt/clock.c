@@ -181,6 +181,28 @@ clock_next(int64 seen)
 	return stamp;
 }
 
+/*
+ * clock_witness
+ *		A stamp came in: from now on those that are given out here are larger.
+ *
+ * False if it is too far ahead to be followed.
+ */
+bool
+clock_witness(int64 seen)
+{
+	int64		physical = physical_stamp();
+
+	if (seen <= last_stamp())
+		return true;
+	if (is_far(seen, physical))
+	{
+		note_far(seen, physical);
+		return false;
+	}
+	raise_clock(seen);
+	return true;
+}
+
 /* --- the clock ----------------------------------------------------------- */
 
 /* The physical clock, as a stamp that hasn't counted yet. */

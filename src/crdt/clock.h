@@ -18,5 +18,6 @@
 
 extern void clock_init(void);
 extern int64 clock_next(int64 seen);
+extern bool clock_witness(int64 seen);
 
 #endif							/* CONSISTENCY_CRDT_CLOCK_H */

@@ -236,6 +236,17 @@ find_or_draw(void)
 	return draw(&here);
 }
 
+/* Another id for this database, from now on, for all sessions. */
+uint64
+replica_id_draw(void)
+{
+	Incarnation here = incarnation();
+
+	own_id = draw(&here);
+	CacheInvalidateRelcacheByRelid(table_oid);
+	return own_id;
+}
+
 static Incarnation
 incarnation(void)
 {
@@ -430,14 +441,9 @@ consistency_replica_id(PG_FUNCTION_ARGS)
 Datum
 consistency_draw_replica_id(PG_FUNCTION_ARGS)
 {
-	Incarnation here;
-
 	PreventCommandDuringRecovery("consistency.draw_replica_id()");
 	PreventCommandIfReadOnly("consistency.draw_replica_id()");
-	here = incarnation();
-	own_id = draw(&here);
-	CacheInvalidateRelcacheByRelid(table_oid);
-	return as_text(own_id);
+	return as_text(replica_id_draw());
 }
 
 /*

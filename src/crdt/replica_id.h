@@ -14,5 +14,6 @@
 
 extern void replica_id_init(void);
 extern uint64 replica_id_own(void);
+extern uint64 replica_id_draw(void);
 
 #endif							/* CONSISTENCY_CRDT_REPLICA_ID_H */

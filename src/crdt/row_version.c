@@ -245,6 +245,36 @@ row_version_lives(const RowVersion *version)
 		(version->deleted.n == 0 || !vector_within(&version->seen, &version->deleted));
 }
 
+/* Are they the same state? */
+bool
+row_version_equal(const RowVersion *a, const RowVersion *b)
+{
+	struct varlena *bytes_a = row_version_write(a);
+	struct varlena *bytes_b = row_version_write(b);
+
+	return VARSIZE(bytes_a) == VARSIZE(bytes_b) && memcmp(bytes_a, bytes_b, VARSIZE(bytes_a)) == 0;
+}
+
+/* Had who made the version seen the write, of the same length? */
+bool
+row_version_knows(const RowVersion *version, WriteStamp write)
+{
+	int			index = vector_find(&version->seen, write.replica);
+
+	return write.event > 0 && index >= 0 && version->seen.entries[index].count >= write.event;
+}
+
+/*
+ * Of different lengths, does the larger one end changes that it had not seen?
+ * Known of a deletion and what it has deleted: that had been seen in its length.
+ */
+bool
+row_version_discards(const RowVersion *winner, const RowVersion *loser)
+{
+	return winner->length == loser->length + 1 && winner->length % 2 == 0 &&
+		!vector_within(&loser->seen, &winner->seen);
+}
+
 /* The entry of a column, NULL if there is none. */
 const ColumnStamp *
 row_version_find_column(const RowVersion *version, const char *name)

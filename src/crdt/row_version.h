@@ -43,11 +43,13 @@
 #include "crdt/vector.h"
 #include "crdt/wire.h"
 
-/* When something was written, by clock.h, and who did; both 0: never. */
+/* When something was written, by clock.h, and who did; all 0: never. */
 typedef struct WriteStamp
 {
 	uint64		stamp;			/* 1 .. CRDT_MAX_COUNT */
 	uint64		replica;
+	uint64		event;			/* which of its changes, as seen counts them;
+								 * 0: not known */
 } WriteStamp;
 
 typedef struct ColumnStamp
@@ -97,6 +99,9 @@ typedef enum VersionOrder
 extern RowVersion row_version_merge(const RowVersion *a, const RowVersion *b);
 extern VersionOrder row_version_order(const RowVersion *a, const RowVersion *b);
 extern bool row_version_lives(const RowVersion *version);
+extern bool row_version_equal(const RowVersion *a, const RowVersion *b);
+extern bool row_version_knows(const RowVersion *version, WriteStamp write);
+extern bool row_version_discards(const RowVersion *winner, const RowVersion *loser);
 extern const ColumnStamp *row_version_find_column(const RowVersion *version, const char *name);
 extern const ColumnValues *row_version_find_values(const RowVersion *version, const char *name);
 extern WriteStamp row_version_column(const RowVersion *version, const char *name);
@@ -124,7 +129,9 @@ write_stamp_compare(WriteStamp a, WriteStamp b)
 {
 	if (a.stamp != b.stamp)
 		return a.stamp > b.stamp ? 1 : -1;
-	return (a.replica > b.replica) - (a.replica < b.replica);
+	if (a.replica != b.replica)
+		return a.replica > b.replica ? 1 : -1;
+	return (a.event > b.event) - (a.event < b.event);
 }
 
 /* Text in memory as the parts of a version have it. */

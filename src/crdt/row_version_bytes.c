@@ -9,7 +9,7 @@
  *		seen		a vector, always there
  *		deleted		a vector
  *		row			a write: the stamp, and who: the index in seen + 1, or 0 and the
- *					id of a replica that isn't in seen
+ *					id of a replica that isn't in seen; which of its changes, or 0
  *		columns		their number, then each: name, 1 if it is the first write or else
  *					0, write
  *		values		the number of columns, then each: name, number of values, then
@@ -39,10 +39,10 @@ typedef enum RowVersionParts
 #define ALL_PARTS (PART_LENGTH | PART_DELETED | PART_ROW | PART_COLUMNS | PART_VALUES)
 
 /* the most that a write takes */
-#define WRITE_MAX_SIZE (2 * CRDT_VARINT_SIZE + CRDT_ID_SIZE)
+#define WRITE_MAX_SIZE (3 * CRDT_VARINT_SIZE + CRDT_ID_SIZE)
 
 /* the fewest bytes of a column's write, of a column's values, of a value */
-#define COLUMN_SIZE 4
+#define COLUMN_SIZE 5
 #define VALUES_SIZE (2 + VALUE_SIZE)
 #define VALUE_SIZE 4
 
@@ -127,6 +127,7 @@ read_write(CrdtReader *body, const Vector *seen)
 	if (who > (uint64) seen->n)
 		crdt_corrupted("a write is of no replica");
 	write.replica = who == 0 ? crdt_read_id(body) : seen->entries[who - 1].id;
+	write.event = crdt_read_varint(body);
 	return write;
 }
 
@@ -178,6 +179,7 @@ read_value(CrdtReader *body, const Vector *seen)
 	value.dot = dots_read(body, seen->n);
 	value.write.replica = seen->entries[value.dot.index].id;
 	value.write.stamp = crdt_read_varint(body);
+	value.write.event = value.dot.counter;
 	size = crdt_read_varint(body);
 	value.isnull = size == 0;
 	value.value = crdt_read_bytes(body, value.isnull ? 0 : size - 1);
@@ -252,6 +254,7 @@ put_write(CrdtBuffer *out, WriteStamp write, const Vector *seen)
 	crdt_put_varint(out, index + 1);
 	if (index < 0)
 		crdt_put_id(out, write.replica);
+	crdt_put_varint(out, write.event);
 }
 
 static void
@@ -374,6 +377,8 @@ check_write(WriteStamp write)
 		crdt_corrupted("a stamp is out of range");
 	if (write.replica == 0)
 		crdt_corrupted("a replica id is 0");
+	if (write.event > CRDT_MAX_COUNT)
+		crdt_corrupted("a count is out of range");
 }
 
 static void

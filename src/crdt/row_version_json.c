@@ -4,9 +4,9 @@
  *	  Row version: how it is written as JSON.
  *
  *		{"length": 3, "seen": {"a": 3, "b": 1}, "deleted": {"a": 1},
- *		 "stamp": 7, "replica": "a",
- *		 "columns": {"name": {"stamp": 9, "replica": "b"},
- *					 "creator": {"stamp": 1, "replica": "a", "first": true}},
+ *		 "stamp": 7, "replica": "a", "event": 2,
+ *		 "columns": {"name": {"stamp": 9, "replica": "b", "event": 1},
+ *					 "creator": {"stamp": 1, "replica": "a", "event": 1, "first": true}},
  *		 "values": {"title": [{"value": "x", "stamp": 5, "dot": ["a", 3]}]}}
  *
  * Members that are empty are left out, and "length" if it is 1.
@@ -51,6 +51,11 @@ append_write(StringInfo out, WriteStamp write)
 	appendStringInfo(out, UINT64_FORMAT, write.stamp);
 	begin_member(out, "replica");
 	crdt_json_append_id(out, write.replica);
+	if (write.event > 0)
+	{
+		begin_member(out, "event");
+		appendStringInfo(out, UINT64_FORMAT, write.event);
+	}
 }
 
 void
@@ -205,6 +210,8 @@ row_version_from_json(CrdtBuffer *out, JsonbValue *json, int depth)
 			version.row.stamp = crdt_json_count(&members.value, 1);
 		else if (crdt_json_key_is(&members, "replica"))
 			version.row.replica = crdt_json_id(&members.value);
+		else if (crdt_json_key_is(&members, "event"))
+			version.row.event = crdt_json_count(&members.value, 1);
 		else if (crdt_json_key_is(&members, "columns"))
 			read_columns(&version, &members.value);
 		else if (crdt_json_key_is(&members, "values"))
@@ -216,7 +223,7 @@ row_version_from_json(CrdtBuffer *out, JsonbValue *json, int depth)
 		else
 			crdt_json_unknown_key(&members);
 	}
-	if (version.row.stamp > 0 || version.row.replica > 0)
+	if (version.row.stamp > 0 || version.row.replica > 0 || version.row.event > 0)
 		(void) demand_write(version.row);
 	if (!vector_within(&version.deleted, &version.seen))
 		crdt_json_error("What \"deleted\" counts must be in \"seen\".");
@@ -242,7 +249,7 @@ read_columns(RowVersion *version, JsonbValue *json)
 	qsort(version->columns, version->ncolumns, sizeof(ColumnStamp), compare_column_names);
 }
 
-/* Read {"stamp": ..., "replica": ..., "first": ...}. */
+/* Read {"stamp": ..., "replica": ..., "event": ..., "first": ...}. */
 static ColumnStamp
 read_column(JsonbValue *json)
 {
@@ -255,6 +262,8 @@ read_column(JsonbValue *json)
 			column.write.stamp = crdt_json_count(&members.value, 1);
 		else if (crdt_json_key_is(&members, "replica"))
 			column.write.replica = crdt_json_id(&members.value);
+		else if (crdt_json_key_is(&members, "event"))
+			column.write.event = crdt_json_count(&members.value, 1);
 		else if (crdt_json_key_is(&members, "first"))
 			column.first = read_boolean(&members.value);
 		else
@@ -328,6 +337,7 @@ read_value(const Vector *seen, JsonbValue *json)
 	if (!has_value || value.write.stamp == 0 || value.dot.counter == 0)
 		crdt_json_error("Members \"value\", \"stamp\" and \"dot\" are all needed.");
 	value.write.replica = seen->entries[value.dot.index].id;
+	value.write.event = value.dot.counter;
 	return value;
 }
 

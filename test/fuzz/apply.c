@@ -50,6 +50,7 @@ static Datum change(Mutators *mutators, const Log *log, Operation *operation, Da
 static Datum change_key(Mutators *mutators, const Log *log, Operation *operation, Datum map, int level);
 static Datum mutate(Mutators *mutators, const Log *log, Operation *operation, Datum state);
 static Datum assign_stamped(Mutators *mutators, Operation *operation, Datum state);
+static Datum change_row(Mutators *mutators, const Log *log, const Operation *operation, Datum state);
 static Datum import(Mutators *mutators, const Operation *operation, Datum state);
 
 /* It lasts as long as the current memory context. */
@@ -203,7 +204,7 @@ apply_operation(Mutators *mutators, const Log *log, Operation *operation, Datum 
 		error = CopyErrorData();
 		FlushErrorState();
 		outcome.error = error->sqlerrcode;
-		outcome.message = error->message;
+		outcome.message = error->detail == NULL ? error->message : psprintf("%s: %s", error->message, error->detail);
 	}
 	PG_END_TRY();
 	return outcome;
@@ -301,6 +302,8 @@ mutate(Mutators *mutators, const Log *log, Operation *operation, Datum state)
 	int64		amount = operation->amount;
 	Datum		arguments[3];
 
+	if (type == ROW_VERSION)
+		return change_row(mutators, log, operation, state);
 	switch (operation->kind)
 	{
 		case INCREMENT:
@@ -348,9 +351,28 @@ mutate(Mutators *mutators, const Log *log, Operation *operation, Datum state)
 		case REMOVE_KEY:
 			return call_2(mutators_call(mutators, "remove", type, TEXTOID, InvalidOid), state,
 						  PointerGetDatum(cstring_to_text(element_keys[operation->key])));
+		case WRITE:
+		case WRITE_COLUMN:
+		case WRITE_FIRST:
+		case DELETE_SEEN:
+		case NEXT_LENGTH:
+			/* of rows alone */
+			break;
 	}
 	return call_2(mutators_call(mutators, name, type, JSONBOID, InvalidOid), state,
 				  json_parse(elements[operation->element].spellings[operation->spelling]));
+}
+
+/* Merge what the model says that comes of it: no function in SQL changes a version. */
+static Datum
+change_row(Mutators *mutators, const Log *log, const Operation *operation, Datum state)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	model_row_state(&text, log, operation->seen | OP(operation - log->operations));
+	return call_2(mutators_call(mutators, "row_version_merge", ROW_VERSION, mutators->types[ROW_VERSION], InvalidOid),
+				  state, call_1(mutators->in[ROW_VERSION], CStringGetDatum(text.data)));
 }
 
 /* Assign, and write down under which stamp that was. */

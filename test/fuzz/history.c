@@ -26,6 +26,7 @@ static int64 draw_amount(History *history, ModelType type);
 static Datum settle(History *history, Datum state);
 static void operate(History *history);
 static void deliver(History *history);
+static void expect_row_state(History *history, Datum state, OpSet seen);
 static void remember(History *history, Snapshot snapshot);
 
 /* --- what it is about ---------------------------------------------------- */
@@ -176,6 +177,7 @@ draw_operation(History *history, Operation *operation)
 	if (operation->stamp < 1)
 		operation->stamp = 1;
 	operation->stamp_id = log->ids[random_below(random, log->replicas)];
+	operation->length = model_length(log, operation->seen) + (operation->kind == NEXT_LENGTH ? 1 : 0);
 }
 
 /* At the top, or below keys of maps. */
@@ -226,6 +228,9 @@ draw_kind(History *history, ModelType type, int depth)
 			return roll < 50 ? ENABLE : DISABLE;
 		case ORMAP:
 			return depth > 0 && roll < 30 ? TOUCH : roll < 90 ? REMOVE_KEY : CLEAR;
+		case ROW_VERSION:
+			return roll < 25 ? WRITE : roll < 45 ? WRITE_COLUMN : roll < 58 ? WRITE_FIRST :
+				roll < 85 ? ASSIGN : roll < 95 ? DELETE_SEEN : NEXT_LENGTH;
 	}
 	return INCREMENT;
 }
@@ -358,6 +363,22 @@ history_expect_value(History *history, Datum state, OpSet seen)
 		strcmp(value, json_text(json_parse(expected.data))) != 0)
 		history_fail(history, "value is %s instead of %s, where %" INT64_MODIFIER "x was seen: %s",
 					 value, expected.data, seen, subject_text(history->subject, state));
+	history->checks++;
+	if (history->log.type == ROW_VERSION)
+		expect_row_state(history, state, seen);
+}
+
+/* The model knows more of the version of a row than its value. */
+static void
+expect_row_state(History *history, Datum state, OpSet seen)
+{
+	StringInfoData expected;
+
+	initStringInfo(&expected);
+	model_row_state(&expected, &history->log, seen);
+	if (!same_bytes(subject_parse(history->subject, expected.data), state))
+		history_fail(history, "state is %s instead of %s, where %" INT64_MODIFIER "x was seen",
+					 subject_text(history->subject, state), expected.data, seen);
 	history->checks++;
 }
 

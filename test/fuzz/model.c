@@ -14,12 +14,13 @@
 
 const char *const model_type_names[MODEL_TYPES] = {
 	"gcounter", "pncounter", "bcounter", "lww_register", "mv_register", "gset",
-	"twopset", "orset", "ew_flag", "dw_flag", "ormap", "vclock"
+	"twopset", "orset", "ew_flag", "dw_flag", "ormap", "vclock", "row_version"
 };
 
 static const char *const kind_names[] = {
 	"increment", "decrement", "transfer", "reset", "assign", "import", "clear",
-	"enable", "disable", "add", "remove", "touch", "remove key"
+	"enable", "disable", "add", "remove", "touch", "remove key",
+	"write", "write column", "write first", "delete what was seen", "next length"
 };
 
 static bool starts_with(const Place *path, const Place *beginning);
@@ -279,6 +280,8 @@ model_describe(StringInfo out, const Log *log, int operation)
 		case ADD:
 		case REMOVE:
 			appendStringInfo(out, " %s", elements[op->element].spellings[op->spelling]);
+			if (op->place.type == ROW_VERSION)
+				appendStringInfo(out, " to \"%s\"", element_keys[op->key]);
 			break;
 		case IMPORT:
 			if (op->place.type == BCOUNTER)
@@ -291,6 +294,12 @@ model_describe(StringInfo out, const Log *log, int operation)
 			break;
 		case REMOVE_KEY:
 			appendStringInfo(out, " \"%s\"", element_keys[op->key]);
+			break;
+		case WRITE:
+		case WRITE_COLUMN:
+		case WRITE_FIRST:
+			appendStringInfo(out, " \"%s\" at " INT64_FORMAT " of %" INT64_MODIFIER "x",
+							 op->kind == WRITE ? "" : element_keys[op->key], op->stamp, op->stamp_id);
 			break;
 		default:
 			break;

@@ -34,10 +34,11 @@ typedef enum ModelType
 	EW_FLAG,
 	DW_FLAG,
 	ORMAP,
-	VCLOCK
+	VCLOCK,
+	ROW_VERSION
 } ModelType;
 
-#define MODEL_TYPES (VCLOCK + 1)
+#define MODEL_TYPES (ROW_VERSION + 1)
 
 typedef enum Kind
 {
@@ -55,7 +56,12 @@ typedef enum Kind
 	ADD,						/* element */
 	REMOVE,
 	TOUCH,						/* put a key's state back as it is */
-	REMOVE_KEY					/* key */
+	REMOVE_KEY,					/* key */
+	WRITE,						/* a whole row */
+	WRITE_COLUMN,				/* key */
+	WRITE_FIRST,				/* key, where the first write counts */
+	DELETE_SEEN,				/* a row, but for changes not seen */
+	NEXT_LENGTH					/* a row comes or goes */
 } Kind;
 
 /* Sets of operations and of replicas are bits. */
@@ -92,8 +98,9 @@ typedef struct Operation
 	int			spelling;		/* of the element */
 	int			key;
 	int			target;			/* the replica that rights go to */
-	int64		stamp;			/* of an assignment */
+	int64		stamp;			/* of an assignment or a write */
 	uint64		stamp_id;		/* its replica id */
+	int			length;			/* of the row's version */
 } Operation;
 
 typedef struct Log
@@ -143,5 +150,11 @@ extern __int128 model_sum(const Log *log, OpSet set);
 extern int64 model_bound(const Log *log, const Place *place, OpSet seen);
 extern __int128 model_rights(const Log *log, const Place *place, OpSet seen, int replica);
 extern int	model_expected_error(const Log *log, const Operation *operation);
+
+/* model_row.c */
+extern int	model_length(const Log *log, OpSet seen);
+extern OpSet model_row_known(const Log *log, OpSet seen);
+extern void model_row_state(StringInfo out, const Log *log, OpSet seen);
+extern void model_row_value(StringInfo out, const Log *log, OpSet seen);
 
 #endif							/* FUZZ_MODEL_H */

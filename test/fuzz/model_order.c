@@ -61,6 +61,10 @@ model_within(const Log *log, const Place *place, OpSet a, OpSet b)
 		case ORSET:
 			return subset(model_assignments(log, place, a), b) &&
 				subset(model_overwritten(log, place, a), model_overwritten(log, place, b));
+		case ROW_VERSION:
+			if (model_length(log, a) != model_length(log, b))
+				return model_length(log, a) < model_length(log, b);
+			return subset(model_row_known(log, a), b);
 		case ORMAP:
 			return subset(model_assignments(log, place, a), b) &&
 				subset(model_overwritten(log, place, a), model_overwritten(log, place, b)) &&

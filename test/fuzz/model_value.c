@@ -56,6 +56,9 @@ model_value(StringInfo out, const Log *log, const Place *place, OpSet seen)
 		case ORMAP:
 			append_map(out, log, place, seen);
 			break;
+		case ROW_VERSION:
+			model_row_value(out, log, seen);
+			break;
 	}
 }
 

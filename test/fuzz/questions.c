@@ -8,7 +8,9 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/json.h"
 
 #include "elements.h"
 #include "questions.h"
@@ -18,6 +20,7 @@ static Datum ask_of(History *history, const char *name, Datum state, Oid type, D
 static void question_vclock(History *history, const Snapshot *snapshot);
 static void question_bcounter(History *history, const Snapshot *snapshot);
 static void question_lww_register(History *history, const Snapshot *snapshot);
+static void question_row_version(History *history, const Snapshot *snapshot);
 static void question_set(History *history, const Snapshot *snapshot);
 static void question_elements(History *history, const Snapshot *snapshot);
 static void question_map(History *history, const Snapshot *snapshot);
@@ -37,6 +40,9 @@ question_state(History *history, const Snapshot *snapshot)
 			break;
 		case LWW_REGISTER:
 			question_lww_register(history, snapshot);
+			break;
+		case ROW_VERSION:
+			question_row_version(history, snapshot);
 			break;
 		case GSET:
 		case TWOPSET:
@@ -120,6 +126,40 @@ question_lww_register(History *history, const Snapshot *snapshot)
 		history_fail(history, "stamp() isn't " INT64_FORMAT, expected.stamp);
 	if (strtou64(TextDatumGetCString(ask(history, "replica", snapshot->state)), NULL, 16) != expected.id)
 		history_fail(history, "replica() isn't %" INT64_MODIFIER "x", expected.id);
+}
+
+/* What single functions say must be what the whole value says, which the model has judged. */
+static void
+question_row_version(History *history, const Snapshot *snapshot)
+{
+	StringInfoData said;
+	NullableDatum argument = {snapshot->state, false};
+	Outcome		stamp = call_nullable(mutators_call(history->mutators, "stamp", ROW_VERSION, InvalidOid, InvalidOid),
+									  &argument, NULL);
+	Outcome		replica = call_nullable(mutators_call(history->mutators, "replica", ROW_VERSION, InvalidOid, InvalidOid),
+										&argument, NULL);
+	ArrayType  *conflicts = DatumGetArrayTypeP(ask(history, "conflicts", snapshot->state));
+	Datum	   *names;
+	bool	   *nulls;
+	int			n;
+	char	   *expected = subject_value(history->subject, snapshot->state);
+
+	initStringInfo(&said);
+	appendStringInfo(&said, "{\"lives\": %s", DatumGetBool(ask(history, "lives", snapshot->state)) ? "true" : "false");
+	if (!stamp.is_null)
+		appendStringInfo(&said, ", \"stamp\": " INT64_FORMAT, DatumGetInt64(stamp.value));
+	if (!replica.is_null)
+		appendStringInfo(&said, ", \"replica\": \"%s\"", TextDatumGetCString(replica.value));
+	deconstruct_array(conflicts, TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		appendStringInfoString(&said, i == 0 ? ", \"conflicts\": [" : ", ");
+		escape_json(&said, TextDatumGetCString(names[i]));
+	}
+	appendStringInfoString(&said, n > 0 ? "]}" : "}");
+	if (strcmp(json_text(json_parse(said.data)), expected) != 0)
+		history_fail(history, "functions say %s of %s", said.data, expected);
+	history->checks++;
 }
 
 /* Membership of everything. */

@@ -33,7 +33,7 @@ my $sources = dirname(__FILE__) . '/../fuzz';
 sub types
 {
 	return qw(gcounter pncounter bcounter lww_register mv_register gset twopset orset
-	  ew_flag dw_flag ormap vclock);
+	  ew_flag dw_flag ormap vclock row_version);
 }
 
 sub new

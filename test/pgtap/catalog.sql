@@ -7,7 +7,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(90);
+SELECT plan(91);
 
 -- all members, as pg_describe_object names them
 CREATE TEMP VIEW member AS
@@ -75,6 +75,7 @@ SELECT bag_eq(
               ('function consistency.stat_reads()'),
               ('function consistency.stat_tables()'),
               ('function consistency.stat_violations()'),
+              ('function consistency.conflict_counters()'),
               ('function consistency.violations()'),
               ('function consistency.wait_bounds()'),
               ('function consistency.wait_quantile(bigint[],bigint,double precision)'),
@@ -84,6 +85,7 @@ SELECT bag_eq(
               ('view consistency.stat_reads'),
               ('view consistency.stat_tables'),
               ('view consistency.stat_violations'),
+              ('view consistency.stat_conflicts'),
               ('view consistency.violations'),
               ('function consistency.stat_reset()'),
               ('function consistency.node_status()'),
@@ -159,6 +161,9 @@ SELECT has_view('consistency', 'stat_violations', 'consistency.stat_violations i
 SELECT columns_are('consistency', 'stat_violations', ARRAY['kind', 'count', 'last'],
     'columns of consistency.stat_violations');
 
+SELECT columns_are('consistency', 'stat_conflicts',
+    ARRAY['relation', 'column', 'kind', 'resolution', 'discarded', 'count', 'last'],
+    'columns of consistency.stat_conflicts');
 SELECT columns_are('consistency', 'violations',
     ARRAY['time', 'kind', 'datname', 'rolname', 'pid', 'application_name', 'detail'],
     'columns of consistency.violations');

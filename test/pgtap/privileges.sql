@@ -5,7 +5,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(70);
+SELECT plan(72);
 
 CREATE ROLE tap_nobody;
 CREATE ROLE tap_watcher IN ROLE pg_monitor;
@@ -48,6 +48,8 @@ SELECT table_privs_are('consistency', 'presets', 'tap_nobody', ARRAY['SELECT']);
 -- violations: for those who watch
 SELECT table_privs_are('consistency', 'stat_violations', 'tap_nobody', ARRAY[]::text[]);
 SELECT table_privs_are('consistency', 'stat_violations', 'tap_watcher', ARRAY['SELECT']);
+SELECT table_privs_are('consistency', 'stat_conflicts', 'tap_nobody', ARRAY[]::text[]);
+SELECT table_privs_are('consistency', 'stat_conflicts', 'tap_watcher', ARRAY['SELECT']);
 SELECT function_privs_are('consistency', 'stat_reset', ARRAY[]::text[], 'tap_watcher', ARRAY[]::text[]);
 
 -- nodes: addresses of servers, for those who watch

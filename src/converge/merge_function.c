@@ -1,0 +1,131 @@
+/*-------------------------------------------------------------------------
+ *
+ * merge_function.c
+ *	  Columns that are merged by a function of the user's.
+ *
+ * It has to be commutative, associative and idempotent; that can't be proved here.
+ * What can be done: it gets its arguments in the same order everywhere, whichever
+ * of them is the local one.
+ *
+ * Replication must not stop because of it.  If it fails, the value with the larger
+ * text is kept, and that is noted.
+ *
+ * It is called as the table's owner, and can do nothing that outlives the call,
+ * since replication runs with other rights than those who wrote it have.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/resowner.h"
+
+#include "converge/merge_function.h"
+#include "converge/row_text.h"
+
+static bool try_call(Relation relation, ColumnRule *column, Datum a, Datum b, Datum *result);
+static Datum call_as_owner(Relation relation, ColumnRule *column, Datum a, Datum b);
+static void note_failure(Relation relation, ColumnRule *column, const RowImage *a, const RowImage *b);
+
+/* The values differ. */
+Datum
+merge_function_call(Relation relation, ColumnRule *column, const RowImage *a, const RowImage *b, bool *isnull)
+{
+	int			i = column->number - 1;
+	Datum		larger = a->values[i];
+	Datum		smaller = b->values[i];
+	Datum		result;
+
+	*isnull = false;
+	if (a->nulls[i])
+		return b->values[i];
+	if (b->nulls[i])
+		return a->values[i];
+	if (strcmp(row_text_value(column, a->values[i]), row_text_value(column, b->values[i])) < 0)
+	{
+		larger = b->values[i];
+		smaller = a->values[i];
+	}
+	if (try_call(relation, column, larger, smaller, &result))
+		return result;
+	note_failure(relation, column, a, b);
+	return larger;
+}
+
+/* False if it raised an error or returned null. */
+static bool
+try_call(Relation relation, ColumnRule *column, Datum a, Datum b, Datum *result)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool done = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		*result = call_as_owner(relation, column, a, b);
+		ReleaseCurrentSubTransaction();
+		done = true;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		/* The user's will is no failure of the function's. */
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			ReThrowError(error);
+		ereport(LOG,
+				(errmsg("merging column \"%s\" of table \"%s\" failed: %s",
+						column->name, RelationGetRelationName(relation), error->message)));
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return done;
+}
+
+static Datum
+call_as_owner(Relation relation, ColumnRule *column, Datum a, Datum b)
+{
+	Oid			user;
+	int			context;
+	int			nesting = NewGUCNestLevel();
+	Datum		result;
+
+	GetUserIdAndSecContext(&user, &context);
+	SetUserIdAndSecContext(relation->rd_rel->relowner, context | SECURITY_RESTRICTED_OPERATION);
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	result = OidFunctionCall2Coll(column->function, column->collation, a, b);
+	AtEOXact_GUC(true, nesting);
+	SetUserIdAndSecContext(user, context);
+	return datumCopy(result, column->byval, column->length);
+}
+
+static void
+note_failure(Relation relation, ColumnRule *column, const RowImage *a, const RowImage *b)
+{
+	Conflict	conflict = {
+		.kind = CONFLICT_MERGE_FUNCTION,
+		.resolution = RESOLUTION_KEPT_LOCAL,
+		.column = column->number,
+		.local = a->tuple,
+		.incoming = b->tuple,
+		.local_version = &a->version,
+		.incoming_version = &b->version,
+	};
+
+	conflict_note(relation, &conflict);
+}

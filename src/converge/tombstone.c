@@ -1,0 +1,134 @@
+/*-------------------------------------------------------------------------
+ *
+ * tombstone.c
+ *	  What is left of a row that was deleted from an attached table.
+ *
+ * Written without regard to who deletes the row: whoever may delete it may leave
+ * this behind, and nothing else.  An update isn't sent to where the row is
+ * missing, so a tombstone is never updated, but replaced.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "executor/executor.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "converge/row_text.h"
+#include "converge/tombstone.h"
+#include "core/compat.h"
+#include "core/extension.h"
+
+#define TABLE_NAME "tombstones"
+
+static Tombstone *read_tombstone(TupleTableSlot *slot);
+
+/* What is left of the row with this key; NULL if nothing. */
+Tombstone *
+tombstone_find(TableRules *rules, const char *key)
+{
+	Relation	relation = table_open(extension_relation(TABLE_NAME), RowExclusiveLock);
+	TupleTableSlot *sought = table_slot_create(relation, NULL);
+	TupleTableSlot *found = table_slot_create(relation, NULL);
+	Tombstone  *tombstone = NULL;
+
+	memset(sought->tts_isnull, true, sizeof(bool) * TOMBSTONE_COLUMNS);
+	sought->tts_values[TOMBSTONE_RELATION - 1] = CStringGetTextDatum(rules->name);
+	sought->tts_isnull[TOMBSTONE_RELATION - 1] = false;
+	sought->tts_values[TOMBSTONE_KEY - 1] = CStringGetTextDatum(key);
+	sought->tts_isnull[TOMBSTONE_KEY - 1] = false;
+	ExecStoreVirtualTuple(sought);
+	if (RelationFindReplTupleByIndex(relation, COMPAT_PRIMARY_KEY_INDEX(relation), LockTupleExclusive, sought, found))
+		tombstone = read_tombstone(found);
+	ExecDropSingleTupleTableSlot(sought);
+	ExecDropSingleTupleTableSlot(found);
+	table_close(relation, NoLock);
+	return tombstone;
+}
+
+static Tombstone *
+read_tombstone(TupleTableSlot *slot)
+{
+	Tombstone  *tombstone = palloc0(sizeof(Tombstone));
+
+	slot_getallattrs(slot);
+	tombstone->place = slot->tts_tid;
+	tombstone->version =
+		row_version_read((struct varlena *) PG_DETOAST_DATUM_COPY(slot->tts_values[TOMBSTONE_VERSION - 1]));
+	if (!slot->tts_isnull[TOMBSTONE_IMAGE - 1])
+		tombstone->image = DatumGetJsonbPCopy(slot->tts_values[TOMBSTONE_IMAGE - 1]);
+	return tombstone;
+}
+
+/* There is none of this key. */
+void
+tombstone_write(TableRules *rules, const char *key, const RowVersion *version, Jsonb *image)
+{
+	Relation	relation = table_open(extension_relation(TABLE_NAME), RowExclusiveLock);
+	Datum		values[TOMBSTONE_COLUMNS];
+	bool		nulls[TOMBSTONE_COLUMNS] = {false};
+
+	values[TOMBSTONE_RELATION - 1] = CStringGetTextDatum(rules->name);
+	values[TOMBSTONE_KEY - 1] = CStringGetTextDatum(key);
+	values[TOMBSTONE_VERSION - 1] = PointerGetDatum(row_version_write(version));
+	values[TOMBSTONE_IMAGE - 1] = PointerGetDatum(image);
+	nulls[TOMBSTONE_IMAGE - 1] = image == NULL;
+	CatalogTupleInsert(relation, heap_form_tuple(RelationGetDescr(relation), values, nulls));
+	table_close(relation, NoLock);
+	CommandCounterIncrement();
+}
+
+void
+tombstone_remove(const Tombstone *tombstone)
+{
+	Relation	relation = table_open(extension_relation(TABLE_NAME), RowExclusiveLock);
+	ItemPointerData place = tombstone->place;
+
+	CatalogTupleDelete(relation, &place);
+	table_close(relation, NoLock);
+	CommandCounterIncrement();
+}
+
+/* All of a table that isn't attached any more. */
+void
+tombstone_remove_all(const char *table)
+{
+	Relation	relation = table_open(extension_relation(TABLE_NAME), RowExclusiveLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, TOMBSTONE_RELATION, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(table));
+	scan = systable_beginscan(relation, COMPAT_PRIMARY_KEY_INDEX(relation), true, GetTransactionSnapshot(), 1, &key);
+	while ((tuple = systable_getnext(scan)) != NULL)
+		CatalogTupleDelete(relation, &tuple->t_self);
+	systable_endscan(scan);
+	table_close(relation, NoLock);
+}
+
+/* The row as it was, for tables where additions win; key has its key's columns. */
+RowImage
+tombstone_row(TableRules *rules, const Tombstone *tombstone, const Datum *key)
+{
+	RowImage	row = row_image_empty(rules);
+
+	for (int i = 0; i < rules->nkeys; i++)
+	{
+		row.values[rules->keys[i] - 1] = key[rules->keys[i] - 1];
+		row.nulls[rules->keys[i] - 1] = false;
+	}
+	if (tombstone->image != NULL)
+		row_text_parse_image(rules, tombstone->image, row.values, row.nulls);
+	row.version = tombstone->version;
+	return row;
+}
