@@ -182,6 +182,7 @@ OBJS = \
 	src/converge/row_text.o \
 	src/converge/conflict.o \
 	src/converge/conflict_counters.o \
+	src/converge/skipped_updates.o \
 	src/converge/merge_function.o \
 	src/converge/row_merge.o \
 	src/converge/key_lock.o \
@@ -201,12 +202,22 @@ OBJS = \
 	src/verify/peer.o \
 	src/verify/comparison.o \
 	src/verify/verification.o \
-	src/verify/verify_nodes.o
+	src/verify/verify_nodes.o \
+	src/group/group.o \
+	src/group/peers.o \
+	src/group/own_session.o \
+	src/group/member_command.o \
+	src/group/declare_member.o \
+	src/group/subscribe_member.o \
+	src/group/leave_member.o \
+	src/group/group_report.o \
+	src/group/join_group.o \
+	src/group/leave_group.o
 
 # What the modules declare to SQL, in the same order; joined to one script.
-stages = core session requirement node exec remote stats advise crdt converge verify
-SQL_PARTS = $(foreach stage,$(filter-out crdt converge verify,$(stages)),$(sort $(wildcard src/$(stage)/*.sql))) \
-	$(crdt_sql) $(foreach stage,converge verify,$(sort $(wildcard src/$(stage)/*.sql)))
+stages = core session requirement node exec remote stats advise crdt converge verify group
+SQL_PARTS = $(foreach stage,$(filter-out crdt converge verify group,$(stages)),$(sort $(wildcard src/$(stage)/*.sql))) \
+	$(crdt_sql) $(foreach stage,converge verify group,$(sort $(wildcard src/$(stage)/*.sql)))
 
 # Column types declare what they all have by one template, sets by another one, then
 # what is their own.

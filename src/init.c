@@ -11,6 +11,7 @@
 #include "miscadmin.h"
 
 #include "converge/conflict_counters.h"
+#include "converge/skipped_updates.h"
 #include "core/guc.h"
 #include "core/kept.h"
 #include "core/shmem.h"
@@ -58,6 +59,7 @@ _PG_init(void)
 	policy_init();
 	replica_id_init();
 	clock_init();
+	skipped_updates_init();
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 

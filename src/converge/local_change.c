@@ -63,13 +63,11 @@ local_insert(Relation relation, TableRules *rules, HeapTuple inserted)
 {
 	RowImage	row = row_image(rules, RelationGetDescr(relation), inserted);
 	RowImage	before;
+	RowVersion	nothing = {.length = 1};
 	Stamping	stamping = {.relation = relation,.rules = rules,.after = &row,.insertion = true};
 	Tombstone  *tombstone = lock_key(relation, rules, &row);
 
-	row.version = (RowVersion)
-	{
-		.length = 1
-	};
+	row.version = nothing;
 	if (tombstone != NULL && rules->add_wins)
 	{
 		before = tombstone_row(rules, tombstone, row.values);

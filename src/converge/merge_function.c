@@ -34,7 +34,7 @@ static bool try_call(Relation relation, ColumnRule *column, Datum a, Datum b, Da
 static Datum call_as_owner(Relation relation, ColumnRule *column, Datum a, Datum b);
 static void note_failure(Relation relation, ColumnRule *column, const RowImage *a, const RowImage *b);
 
-/* The values differ. */
+/* The values differ, and none is null. */
 Datum
 merge_function_call(Relation relation, ColumnRule *column, const RowImage *a, const RowImage *b, bool *isnull)
 {
@@ -44,10 +44,6 @@ merge_function_call(Relation relation, ColumnRule *column, const RowImage *a, co
 	Datum		result;
 
 	*isnull = false;
-	if (a->nulls[i])
-		return b->values[i];
-	if (b->nulls[i])
-		return a->values[i];
 	if (strcmp(row_text_value(column, a->values[i]), row_text_value(column, b->values[i])) < 0)
 	{
 		larger = b->values[i];

@@ -57,7 +57,7 @@ static int	side_of_row(Merging *merging);
 static const WriteStamp *first_write(const RowVersion *version, const char *name);
 static int	compare_values(ColumnRule *column, const RowImage *a, const RowImage *b);
 static int	compare_by_order(ColumnRule *column, const RowImage *a, const RowImage *b);
-static Datum join_crdt(const RowImage *a, const RowImage *b, int i, bool *isnull);
+static Datum join_crdt(Datum a, Datum b, bool *isnull);
 static const KeptValue *shown(const ColumnValues *values);
 static void note(Merging *merging, const ColumnRule *column, ConflictResolution resolution);
 static void note_discarded(Merging *merging, ColumnRule *column, int side, WriteStamp loser);
@@ -73,9 +73,7 @@ row_image(TableRules *rules, TupleDesc desc, HeapTuple tuple)
 
 	row.tuple = tuple;
 	heap_deform_tuple(tuple, desc, row.values, row.nulls);
-	if (row.nulls[rules->version - 1])
-		row.version = (RowVersion) {.length = 1};
-	else
+	if (!row.nulls[rules->version - 1])
 		row.version = row_version_read((struct varlena *) DatumGetPointer(row.values[rules->version - 1]));
 	return row;
 }
@@ -89,7 +87,7 @@ row_image_empty(TableRules *rules)
 	row.values = palloc0(sizeof(Datum) * rules->ncolumns);
 	row.nulls = palloc(sizeof(bool) * rules->ncolumns);
 	memset(row.nulls, true, sizeof(bool) * rules->ncolumns);
-	row.version = (RowVersion) {.length = 1};
+	row.version.length = 1;
 	return row;
 }
 
@@ -237,16 +235,15 @@ row_column_join(ColumnRule *column, Relation relation, const RowImage *a, const 
 	int			i = column->number - 1;
 	const RowImage *chosen = a;
 
-	if (row_same_value(column, a, b))
-		 /* either */ ;
-	else if (column->rule == RULE_CRDT)
-		return join_crdt(a, b, i, isnull);
-	else if (column->rule == RULE_FUNCTION)
-		return merge_function_call(relation, column, a, b, isnull);
+	/* Null is below all. */
+	if (row_same_value(column, a, b) || b->nulls[i])
+		chosen = a;
 	else if (a->nulls[i])
 		chosen = b;
-	else if (b->nulls[i])
-		chosen = a;
+	else if (column->rule == RULE_CRDT)
+		return join_crdt(a->values[i], b->values[i], isnull);
+	else if (column->rule == RULE_FUNCTION)
+		return merge_function_call(relation, column, a, b, isnull);
 	else if ((compare_by_order(column, a, b) < 0) == (column->rule == RULE_HIGHEST))
 		chosen = b;
 	*isnull = chosen->nulls[i];
@@ -254,18 +251,12 @@ row_column_join(ColumnRule *column, Relation relation, const RowImage *a, const 
 }
 
 static Datum
-join_crdt(const RowImage *a, const RowImage *b, int i, bool *isnull)
+join_crdt(Datum a, Datum b, bool *isnull)
 {
-	CrdtState	state_a;
-	CrdtState	state_b;
+	CrdtState	state_a = crdt_state(PG_DETOAST_DATUM_PACKED(a), CRDT_ANY);
+	CrdtState	state_b = crdt_state(PG_DETOAST_DATUM_PACKED(b), state_a.type);
 
 	*isnull = false;
-	if (a->nulls[i])
-		return b->values[i];
-	if (b->nulls[i])
-		return a->values[i];
-	state_a = crdt_state(PG_DETOAST_DATUM_PACKED(a->values[i]), CRDT_ANY);
-	state_b = crdt_state(PG_DETOAST_DATUM_PACKED(b->values[i]), state_a.type);
 	return PointerGetDatum(crdt_merge_states(&state_a, &state_b));
 }
 

@@ -32,8 +32,8 @@ typedef enum MergeRule
 								 * to any of them */
 	RULE_LAST,					/* the last write to this column */
 	RULE_FIRST,					/* the first value that isn't null */
-	RULE_HIGHEST,				/* by the type's order; null is below all */
-	RULE_LOWEST,				/* by the type's order; null is above all */
+	RULE_HIGHEST,				/* by the type's order; null loses */
+	RULE_LOWEST,				/* by the type's order; null loses */
 	RULE_MULTI_VALUE,			/* all that were written concurrently */
 	RULE_FUNCTION				/* a function of the user's */
 } MergeRule;

@@ -9,6 +9,7 @@
 #define CONSISTENCY_EXTENSION_H
 
 #define EXTENSION_FDW_NAME "consistency"
+#define EXTENSION_PEER_FDW_NAME "consistency_peer"
 #define EXTENSION_SCHEMA_NAME "consistency"
 
 extern bool extension_lookup(void);

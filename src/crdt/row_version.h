@@ -19,13 +19,17 @@
  *			the dot (dots.h) of its change.
  *
  * Merging takes the version of the larger length with all that it has.  Nothing
- * of a smaller length is known any more: a version of the next length begins
- * with nothing seen.  If it went on from what was seen before, a replica whose
- * changes were lost to the larger length could count other changes by the same
- * numbers.  Of equal lengths each part is merged for itself: vectors by the larger
- * counts, writes by the larger pair (stamp, replica), first ones by the smaller,
- * values as dots.h says with seen as the vector.  A first write of a column is
- * above all last ones.
+ * of a smaller length is known any more: a row that comes again begins with
+ * nothing seen.  If it went on from what was seen before, a replica whose changes
+ * were lost to the larger length could count other changes by the same numbers,
+ * and a value of theirs would be taken for one that was replaced.  A deletion's
+ * version may keep what it has seen, to tell which changes it hadn't: it has no
+ * values, and nobody goes on counting in its length.
+ *
+ * Of equal lengths each part is merged for itself: vectors by the larger counts,
+ * writes by the larger (stamp, replica, event), first ones by the smaller, values
+ * as dots.h says with seen as the vector.  A first write of a column is above all
+ * last ones.
  *
  * In memory a version points to what it was read from, merged from or given.  It
  * may be copied by assignment: what changes a version makes new arrays.  Dots in a

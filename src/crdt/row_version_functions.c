@@ -32,7 +32,7 @@ const CrdtRoutine row_version_routine = {
 	.value = row_version_value_to_json,
 };
 
-/* The aggregate merges many in one context, so nothing is left behind. */
+/* Who merges many may do so in one context, so nothing is left behind. */
 static void
 merge(CrdtBuffer *out, CrdtReader a, CrdtReader b)
 {

@@ -20,6 +20,7 @@
 #include "crdt/row_version.h"
 
 static void begin_member(StringInfo out, const char *name);
+static void append_stamp(StringInfo out, WriteStamp write);
 static void append_write(StringInfo out, WriteStamp write);
 static void append_columns(StringInfo out, const RowVersion *version);
 static void append_values(StringInfo out, const ColumnValues *column, const Vector *seen);
@@ -45,12 +46,19 @@ begin_member(StringInfo out, const char *name)
 }
 
 static void
-append_write(StringInfo out, WriteStamp write)
+append_stamp(StringInfo out, WriteStamp write)
 {
 	begin_member(out, "stamp");
 	appendStringInfo(out, UINT64_FORMAT, write.stamp);
 	begin_member(out, "replica");
 	crdt_json_append_id(out, write.replica);
+}
+
+/* The same with the event, which says nothing to users. */
+static void
+append_write(StringInfo out, WriteStamp write)
+{
+	append_stamp(out, write);
 	if (write.event > 0)
 	{
 		begin_member(out, "event");
@@ -143,7 +151,7 @@ row_version_value_to_json(StringInfo out, CrdtReader body, int depth)
 
 	appendStringInfo(out, "{\"lives\": %s", row_version_lives(&version) ? "true" : "false");
 	if (version.row.stamp > 0)
-		append_write(out, version.row);
+		append_stamp(out, version.row);
 	for (int i = 0; i < version.nvalues; i++)
 	{
 		if (!row_version_has_conflict(&version.values[i]))

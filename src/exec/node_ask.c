@@ -25,6 +25,7 @@
 
 static bool ask_over(RemoteConnection *connection, const NodeQuestion *question,
 					 RemoteError *error);
+static char *question_text(const RemoteConnection *connection, const NodeQuestion *question);
 static bool send_and_read(RemoteConnection *connection, const NodeQuestion *question,
 						  RemoteError *error);
 static bool wait_for_result(RemoteConnection *connection, TimestampTz deadline,
@@ -105,19 +106,30 @@ ask_over(RemoteConnection *connection, const NodeQuestion *question, RemoteError
 	return ok;
 }
 
+static char *
+question_text(const RemoteConnection *connection, const NodeQuestion *question)
+{
+	Oid			role = GetUserId();
+
+	if (connection->peer)
+		return psprintf("%s%s", question->settings, question->query);
+	return psprintf("%s SET LOCAL role = %s; %s", question->settings,
+					quote_literal_cstr(role == connection->login ? "none" :
+									   GetUserNameFromId(role, false)),
+					question->query);
+}
+
 /*
  * Send the query and read up to its end.
  *
- * Who asks is the current role, whatever the connection was last.
+ * Who asks is the current role, whatever the connection was last; at a peer it
+ * is whoever the mapping names, and a single statement stays one there.
  */
 static bool
 send_and_read(RemoteConnection *connection, const NodeQuestion *question, RemoteError *error)
 {
 	PGconn	   *conn = connection->conn;
-	Oid			role = GetUserId();
-	const char *name = role == connection->login ? "none" : GetUserNameFromId(role, false);
-	char	   *text = psprintf("%s SET LOCAL role = %s; %s", question->settings,
-								quote_literal_cstr(name), question->query);
+	char	   *text = question_text(connection, question);
 	bool		ok = true;
 
 	if (question->begin)

@@ -5,7 +5,8 @@
  *
  * One connection serves a session whatever roles it takes on, where that is
  * possible: the one of the session's user, who may become over there what he
- * became here.  That needs a mapping of his that logs in as himself.  A
+ * became here.  That needs a mapping of his that logs in as himself.  A peer's
+ * roles are its own: there a connection is always that of the current role.  A
  * superuser's connection serves no role that is none; a function with its
  * owner's rights is no role that the session's user can take on.  In these
  * cases the connection is that of the current role.
@@ -44,7 +45,7 @@ node_connection_user(Oid serverid)
 	Oid			role = GetUserId();
 	Oid			session_user = GetSessionUserId();
 
-	if (role == session_user || role != GetOuterUserId() ||
+	if (role == session_user || role != GetOuterUserId() || node_catalog_is_peer(serverid) ||
 		(superuser_arg(session_user) && !superuser_arg(role)) ||
 		!logs_in_as_itself(serverid, session_user))
 		return role;
@@ -160,6 +161,7 @@ open_as(Oid serverid, Oid userid, const NodeConnInfo *conninfo, bool wait, Remot
 		.keywords = conninfo->keywords,
 		.values = conninfo->values,
 		.password_required = conninfo->password_required,
+		.peer = node_catalog_is_peer(serverid),
 		.node = node_hash(serverid),
 	};
 

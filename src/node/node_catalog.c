@@ -3,8 +3,8 @@
  * node_catalog.c
  *	  Nodes as an administrator declares them: foreign servers and mappings.
  *
- * A node is a foreign server of the wrapper "consistency"; how a role
- * connects to it is a user mapping.  Options and password rules are those of
+ * A node is a foreign server of the wrapper "consistency", a peer one of
+ * "consistency_peer"; how a role connects to it is a user mapping.  Options and password rules are those of
  * postgres_fdw: what is secret, and the user, belong to the mapping, every
  * other option of libpq that isn't for debugging to the server.  Roles that
  * aren't superuser must bring a password in their mapping and the node must
@@ -51,6 +51,7 @@ static void check_option(DefElem *def, Oid catalog);
 static void check_port(const char *value);
 static void check_address(List *options);
 static const char *option_value(List *options, const char *name);
+static List *servers_of(const char *fdw_name);
 static UserMapping *find_mapping(Oid userid, Oid serverid, const char *servername,
 								 bool missing_ok);
 static int	add_options(List *options, NodeConnInfo *conninfo, int n);
@@ -302,7 +303,30 @@ node_catalog_name(Oid serverid)
 List *
 node_catalog_servers(void)
 {
-	ForeignDataWrapper *fdw = GetForeignDataWrapperByName(EXTENSION_FDW_NAME, true);
+	return servers_of(EXTENSION_FDW_NAME);
+}
+
+/* The same of all peers: servers of other clusters that tables converge with. */
+List *
+node_catalog_peers(void)
+{
+	return servers_of(EXTENSION_PEER_FDW_NAME);
+}
+
+/* Is it a peer?  False if it was dropped. */
+bool
+node_catalog_is_peer(Oid serverid)
+{
+	ForeignDataWrapper *fdw = GetForeignDataWrapperByName(EXTENSION_PEER_FDW_NAME, true);
+	ForeignServer *server = GetForeignServerExtended(serverid, FSV_MISSING_OK);
+
+	return fdw != NULL && server != NULL && server->fdwid == fdw->fdwid;
+}
+
+static List *
+servers_of(const char *fdw_name)
+{
+	ForeignDataWrapper *fdw = GetForeignDataWrapperByName(fdw_name, true);
 	List	   *servers = NIL;
 	List	   *oids = NIL;
 	ListCell   *cell;

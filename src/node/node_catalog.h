@@ -25,6 +25,8 @@ extern bool node_catalog_conninfo(Oid serverid, Oid userid, bool missing_ok,
 								  NodeConnInfo *conninfo);
 extern char *node_catalog_name(Oid serverid);
 extern List *node_catalog_servers(void);
+extern List *node_catalog_peers(void);
+extern bool node_catalog_is_peer(Oid serverid);
 extern int	node_catalog_members(void);
 extern const char *node_catalog_host(const ForeignServer *server);
 extern const char *node_catalog_port(const ForeignServer *server);

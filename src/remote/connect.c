@@ -4,7 +4,9 @@
  *	  Making a connection to another node.
  *
  * It must be one to a server of this cluster, in this database, whose login may
- * serve the current role; else it isn't used.
+ * serve the current role; else it isn't used.  A peer is of another cluster, or of
+ * another database: roles there are no roles of ours, and as with postgres_fdw
+ * whoever may use the mapping is who it says.
  *
  *-------------------------------------------------------------------------
  */
@@ -47,7 +49,8 @@ static bool check_login(PGconn *conn, const RemoteConnectionTarget *target,
 						RemoteError *error);
 static Oid	login_role(PGconn *conn);
 static bool login_is_superuser(PGconn *conn);
-static bool set_up(RemoteConnection *connection, PGconn *conn, TimestampTz deadline,
+static bool set_up(RemoteConnection *connection, PGconn *conn,
+				   const RemoteConnectionTarget *target, TimestampTz deadline,
 				   RemoteError *error);
 static bool is_this_database(const PGresult *result, RemoteError *error);
 static void note_facts(RemoteConnection *connection, PGconn *conn, const PGresult *result);
@@ -76,7 +79,7 @@ connect_node(RemoteConnection *connection, const RemoteConnectionTarget *target,
 	PG_TRY();
 	{
 		if (!check_login(conn, target, error) ||
-			!set_up(connection, conn, deadline, error))
+			!set_up(connection, conn, target, deadline, error))
 		{
 			PQfinish(conn);
 			conn = NULL;
@@ -216,6 +219,8 @@ check_login(PGconn *conn, const RemoteConnectionTarget *target, RemoteError *err
 	if (target->password_required && !PQconnectionUsedPassword(conn))
 		remote_error_set(error, ERRCODE_S_R_E_PROHIBITED_SQL_STATEMENT_ATTEMPTED,
 						 "password is required, but the node did not ask for one");
+	else if (target->peer)
+		return true;
 	else if (!connect_login_serves(login_role(conn), false))
 		remote_error_set(error, ERRCODE_INSUFFICIENT_PRIVILEGE,
 						 "user mapping logs in as another role");
@@ -247,7 +252,8 @@ login_is_superuser(PGconn *conn)
 
 /* Say the first words, see where we are. */
 static bool
-set_up(RemoteConnection *connection, PGconn *conn, TimestampTz deadline, RemoteError *error)
+set_up(RemoteConnection *connection, PGconn *conn, const RemoteConnectionTarget *target,
+	   TimestampTz deadline, RemoteError *error)
 {
 	char	   *sql = psprintf(SETUP_SQL, PQbackendPID(conn));
 	PGresult   *result;
@@ -265,7 +271,7 @@ set_up(RemoteConnection *connection, PGconn *conn, TimestampTz deadline, RemoteE
 			;					/* keep the first error */
 		else if (PQresultStatus(result) == PGRES_TUPLES_OK)
 		{
-			ok = is_known = is_this_database(result, error);
+			ok = is_known = target->peer ? PQntuples(result) == 1 : is_this_database(result, error);
 			if (ok)
 				note_facts(connection, conn, result);
 		}

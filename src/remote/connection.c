@@ -126,6 +126,7 @@ connection_open(Oid serverid, Oid userid, const RemoteConnectionTarget *target,
 
 	/* Set before connecting, so that a change meanwhile is noticed. */
 	connection->stale = false;
+	connection->peer = target->peer;
 	connection->server_hash =
 		GetSysCacheHashValue1(FOREIGNSERVEROID, ObjectIdGetDatum(serverid));
 	connection->mapping_hash =
@@ -333,7 +334,8 @@ is_usable(const RemoteConnection *connection)
 	return (!connection->stale || connection->pinned) && connection->wait_set != NULL &&
 		PQstatus(connection->conn) == CONNECTION_OK && !has_news(connection->conn) &&
 		(connection->closes_at == 0 || GetCurrentTimestamp() < connection->closes_at) &&
-		connect_login_serves(connection->login, connection->login_is_superuser) &&
+		(connection->peer ||
+		 connect_login_serves(connection->login, connection->login_is_superuser)) &&
 		remote_settings_may_become_ours(connection);
 }
 

@@ -46,6 +46,8 @@ typedef struct RemoteConnection
 	WaitEventSet *wait_set;		/* our latch and the connection's socket */
 	Oid			login;			/* role that it logged in as */
 	bool		login_is_superuser; /* it was one then */
+	bool		peer;			/* of another cluster: who logs in is for the
+								 * mapping alone to say */
 	int64		instance;		/* names the running server: node_status() */
 	int			backend_pid;	/* of its session there */
 	bool		in_recovery;	/* it is a replica; false never becomes true,
@@ -101,6 +103,7 @@ typedef struct RemoteConnectionTarget
 	const char **values;
 	bool		password_required;	/* fail unless the server asked for a
 									 * password */
+	bool		peer;			/* of another cluster, with roles of its own */
 	uint64		node;			/* hash of the node's address */
 	TimestampTz place_deadline; /* until when to wait if there are
 								 * consistency.connection_limit connections to

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * functions.c
- *	  All SQL functions that take a CRDT of some type.
+ *	  All SQL functions that take a CRDT of some type, in its own schema: others act
+ *	  on tables.
  *
  * Those that take something internal can't be called like that, but for one, which
  * extracts the keys of an index: its other arguments are pointers to results.
@@ -23,6 +24,7 @@ static const char *const query =
 "SELECT p.oid, p.proname, p.prorettype, p.proargtypes "
 "FROM pg_proc p "
 "WHERE p.prokind = 'f' "
+"AND p.pronamespace = (SELECT typnamespace FROM pg_type WHERE oid = $1) "
 "AND (ARRAY[$1] <@ p.proargtypes::oid[] "
 "AND NOT p.proargtypes::oid[] && ARRAY['internal'::regtype::oid, 'cstring'::regtype::oid] "
 "AND NOT p.prorettype = 'internal'::regtype "

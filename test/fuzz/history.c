@@ -177,6 +177,7 @@ draw_operation(History *history, Operation *operation)
 	if (operation->stamp < 1)
 		operation->stamp = 1;
 	operation->stamp_id = log->ids[random_below(random, log->replicas)];
+	operation->event = random_below(random, 4);
 	operation->length = model_length(log, operation->seen) + (operation->kind == NEXT_LENGTH ? 1 : 0);
 }
 

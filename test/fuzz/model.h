@@ -101,6 +101,7 @@ typedef struct Operation
 	int64		stamp;			/* of an assignment or a write */
 	uint64		stamp_id;		/* its replica id */
 	int			length;			/* of the row's version */
+	int			event;			/* which change a write says it is; 0: none */
 } Operation;
 
 typedef struct Log

@@ -21,6 +21,7 @@
 static int	next_author(const Log *log, int last);
 static int	next_key(int last);
 static int	count(OpSet set);
+static bool is_later(const Log *log, int a, int b);
 static int	latest(const Log *log, OpSet set, bool first);
 static OpSet of_key(const Log *log, OpSet set, int key);
 static OpSet covered(const Log *log, OpSet known);
@@ -28,6 +29,7 @@ static OpSet assigned(const Log *log, OpSet known, int key);
 static bool is_conflict(const Log *log, OpSet values);
 static void append_counts(StringInfo out, const char *name, const Log *log, OpSet set);
 static void append_stamp(StringInfo out, const Log *log, int operation);
+static void append_write(StringInfo out, const Log *log, int operation);
 static void append_column(StringInfo out, const Log *log, OpSet known, int key);
 static void append_values(StringInfo out, const Log *log, OpSet known, int key);
 static const char *separator(StringInfo out);
@@ -103,6 +105,20 @@ count(OpSet set)
 	return n;
 }
 
+/* Is the write of operation a later than that of b? */
+static bool
+is_later(const Log *log, int a, int b)
+{
+	const Operation *of_a = &log->operations[a];
+	const Operation *of_b = &log->operations[b];
+
+	if (of_a->stamp != of_b->stamp)
+		return of_a->stamp > of_b->stamp;
+	if (of_a->stamp_id != of_b->stamp_id)
+		return of_a->stamp_id > of_b->stamp_id;
+	return of_a->event > of_b->event;
+}
+
 /* The one with the largest stamp, or the smallest; -1 if there is none. */
 static int
 latest(const Log *log, OpSet set, bool first)
@@ -112,12 +128,8 @@ latest(const Log *log, OpSet set, bool first)
 	while (set != 0)
 	{
 		int			i = model_next(&set);
-		const Operation *a = &log->operations[i];
-		const Operation *b = &log->operations[result < 0 ? i : result];
-		bool		later = a->stamp != b->stamp ? a->stamp > b->stamp : a->stamp_id > b->stamp_id;
-		bool		same = a->stamp == b->stamp && a->stamp_id == b->stamp_id;
 
-		if (result < 0 || (!same && later != first))
+		if (result < 0 || (first ? is_later(log, result, i) : is_later(log, i, result)))
 			result = i;
 	}
 	return result;
@@ -203,6 +215,15 @@ append_stamp(StringInfo out, const Log *log, int operation)
 					 separator(out), op->stamp, op->stamp_id);
 }
 
+/* The same with the event, which users don't see. */
+static void
+append_write(StringInfo out, const Log *log, int operation)
+{
+	append_stamp(out, log, operation);
+	if (log->operations[operation].event > 0)
+		appendStringInfo(out, ", \"event\": %d", log->operations[operation].event);
+}
+
 /* The first write of a column, or a last one that is later than the row's. */
 static void
 append_column(StringInfo out, const Log *log, OpSet known, int key)
@@ -214,18 +235,12 @@ append_column(StringInfo out, const Log *log, OpSet known, int key)
 
 	if (operation < 0)
 		return;
-	if (first == 0 && rows != 0)
-	{
-		const Operation *row = &log->operations[latest(log, rows, false)];
-		const Operation *column = &log->operations[operation];
-
-		if (column->stamp < row->stamp || (column->stamp == row->stamp && column->stamp_id <= row->stamp_id))
-			return;
-	}
+	if (first == 0 && rows != 0 && !is_later(log, operation, latest(log, rows, false)))
+		return;
 	appendStringInfoString(out, separator(out));
 	escape_json(out, element_keys[key]);
 	appendStringInfoString(out, ": {");
-	append_stamp(out, log, operation);
+	append_write(out, log, operation);
 	appendStringInfoString(out, first != 0 ? ", \"first\": true}" : "}");
 }
 
@@ -272,7 +287,7 @@ model_row_state(StringInfo out, const Log *log, OpSet seen)
 	append_counts(out, "seen", log, known);
 	append_counts(out, "deleted", log, covered(log, known));
 	if (row >= 0)
-		append_stamp(out, log, row);
+		append_write(out, log, row);
 	appendStringInfoString(out, ", \"columns\": {");
 	for (int key = 0; key < element_keys_count; key++)
 		append_column(out, log, known, key);

@@ -34,7 +34,7 @@ static const char *const words[] = {
 	"\"dot\"", "\"added\"", "\"removed\"", "\"elements\"", "\"dots\"", "\"entries\"", "\"key\"", "\"type\"",
 	"\"state\"", "\"pncounter\"", "\"orset\"", "\"ormap\"", "\"gset\"", "\"mv_register\"", "\"lww_register\"",
 	"\"ew_flag\"", "\"dw_flag\"", "\"vclock\"", "\"row_version\"", "\"nothing\"",
-	"\"length\"", "\"seen\"", "\"deleted\"", "\"columns\"", "\"first\"",
+	"\"length\"", "\"seen\"", "\"deleted\"", "\"columns\"", "\"first\"", "\"event\"",
 	"{\"clock\": {\"a\": 1}, \"entries\": [{\"key\": \"k\", \"type\": \"ormap\", \"dots\": {\"a\": 1}, \"state\": {}}]}",
 	" ", "\t", "\303\251", "\360\237\230\200",
 };

@@ -1,0 +1,140 @@
+/*-------------------------------------------------------------------------
+ *
+ * declare_member.c
+ *	  A member's first part in joining: who it is, and what it publishes.
+ *
+ * Deletes aren't published: tombstones say what is deleted.  TRUNCATE isn't
+ * either: it is refused.  Tables are those that converge (they have the merging
+ * trigger), their tombstones, and what members tell each other.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "group/group.h"
+
+#define TABLES_QUERY \
+	"WITH wanted AS (" \
+	"  SELECT c.oid FROM pg_catalog.pg_class c" \
+	"   WHERE c.relnamespace = 'consistency'::pg_catalog.regnamespace" \
+	"     AND c.relname IN ('group_reports', 'tombstones')" \
+	"  UNION" \
+	"  SELECT t.relation FROM consistency.attached_tables t)" \
+	"SELECT pg_catalog.format('%%I.%%I', n.nspname, c.relname)" \
+	"  FROM wanted w JOIN pg_catalog.pg_class c USING (oid)" \
+	"       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace" \
+	" WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_publication_rel r" \
+	"                          JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid" \
+	"                    WHERE p.pubname = %s AND r.prrelid = w.oid)" \
+	" ORDER BY 1"
+
+#define PUBLICATION_QUERY \
+	"SELECT p.pubinsert AND p.pubupdate AND NOT p.pubdelete AND NOT p.pubtruncate AND NOT p.pubviaroot" \
+	"  FROM pg_catalog.pg_publication p WHERE p.pubname = %s"
+
+static void write_down(const MemberCommands *commands, const char *group, const char *member,
+					   const char *origin);
+static void publish(const MemberCommands *commands, const char *group);
+static void know_members(const char *group, const char *member, ArrayType *members);
+
+PG_FUNCTION_INFO_V1(consistency_declare_member);
+
+/*
+ * consistency.declare_member(group_name text, member text, members text[],
+ *							  origin text, dry_run boolean)
+ */
+Datum
+consistency_declare_member(PG_FUNCTION_ARGS)
+{
+	char	   *group = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *member = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	char	   *origin = text_to_cstring(PG_GETARG_TEXT_PP(3));
+	MemberCommands commands;
+
+	member_commands_begin(&commands, fcinfo, member, PG_GETARG_BOOL(4));
+	group_check_names(group, member);
+	write_down(&commands, group, member, origin);
+	publish(&commands, group);
+	if (!commands.dry_run)
+		know_members(group, member, PG_GETARG_ARRAYTYPE_P(2));
+	return (Datum) 0;
+}
+
+/* Who we are in the group. */
+static void
+write_down(const MemberCommands *commands, const char *group, const char *member,
+		   const char *origin)
+{
+	TextRow    *row;
+
+	row = group_select_row(psprintf("SELECT g.member, g.origin FROM consistency.groups g WHERE g.group_name = %s",
+									group_literal(group)));
+	if (row && strcmp(row->values[0], member) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("this database is member \"%s\" of group \"%s\", not \"%s\"",
+						row->values[0], group, member),
+				 errhint("Name servers as the members are; or leave the group first: SELECT * FROM consistency.leave_group(%s, %s);",
+						 quote_literal_cstr(group), quote_literal_cstr(row->values[0]))));
+	if (row && strcmp(row->values[1], origin) == 0)
+		return;
+	member_command_run(commands,
+					   psprintf("INSERT INTO consistency.groups (group_name, member, origin) VALUES (%s, %s, %s)"
+								" ON CONFLICT (group_name) DO UPDATE SET origin = excluded.origin",
+								group_literal(group), group_literal(member), group_literal(origin)));
+}
+
+/* The publication, with all tables that converge by now. */
+static void
+publish(const MemberCommands *commands, const char *group)
+{
+	const char *publication = group_publication(group);
+	const char *name = quote_identifier(publication);
+	TextRow    *known = group_select_row(psprintf(PUBLICATION_QUERY, group_literal(publication)));
+	StringInfoData tables;
+	ListCell   *cell;
+
+	initStringInfo(&tables);
+	foreach(cell, group_select(psprintf(TABLES_QUERY, group_literal(publication))))
+		appendStringInfo(&tables, "%s%s", tables.len ? ", " : "",
+						 ((TextRow *) lfirst(cell))->values[0]);
+	if (known == NULL)
+		member_command_run(commands,
+						   psprintf("CREATE PUBLICATION %s FOR TABLE %s WITH (publish = 'insert, update', publish_via_partition_root = false)",
+									name, tables.data));
+	else
+	{
+		if (known->values[0][0] != 't')
+			member_command_run(commands,
+							   psprintf("ALTER PUBLICATION %s SET (publish = 'insert, update', publish_via_partition_root = false)",
+										name));
+		if (tables.len)
+			member_command_run(commands,
+							   psprintf("ALTER PUBLICATION %s ADD TABLE %s", name, tables.data));
+	}
+}
+
+/* Tell the others, and ourselves, who is a member. */
+static void
+know_members(const char *group, const char *member, ArrayType *members)
+{
+	Datum	   *names;
+	int			n;
+
+	deconstruct_array(members, TEXTOID, -1, false, TYPALIGN_INT, &names, NULL, &n);
+	for (int i = 0; i < n; i++)
+	{
+		char	   *name = TextDatumGetCString(names[i]);
+
+		group_check_names(group, name);
+		(void) group_select(psprintf("SELECT consistency.report_member(%s, %s, 'active')",
+									 group_literal(group), group_literal(name)));
+	}
+	(void) group_select(psprintf("SELECT consistency.report_progress(%s)", group_literal(group)));
+}
