@@ -15,16 +15,18 @@ Converge::Nodes - servers that replicate to each other over a network to be cut
 
 =head1 DESCRIPTION
 
-Members "alpha", "beta" and "gamma", each a server of its own with the tables of
-Converge::Tables.  Members meet over links of Proxy, one for each ordered pair: who
+A ConsistencyGroup of members "alpha", "beta" and "gamma", each a server of its own
+with the tables of Converge::Tables.  Members meet over links of Proxy, one for each ordered pair: who
 opens the connection, that is who receives, is "from".  Clients and the test go
 around it.  With clocks each server looks at a clock of its own (libfaketime).
 
 What stands in a member's place may change: it is restored from a base backup or a
 dump, or its standby is promoted.  It keeps port and name; incarnation() counts.
 
-Options of new(): count; label, with which the names of servers begin; clocks; bare: the tables aren't attached; conf, lines for
-postgresql.conf; install_path, the directory above another PostgreSQL's bin.
+Options of new(): count; label, with which the names of servers begin; clocks; bare: the
+tables aren't attached, and members subscribe to each other without consistency's help;
+conf, lines for postgresql.conf; install_path, the directory above another PostgreSQL's
+bin.
 
 =cut
 
@@ -33,6 +35,7 @@ package Converge::Nodes;
 use strict;
 use warnings FATAL => 'all';
 
+use parent 'ConsistencyGroup';
 use Carp;
 use Converge::Tables;
 use PostgreSQL::Test::Cluster;
@@ -71,7 +74,7 @@ sub new
 	my ($class, %arg) = @_;
 	my $count = $arg{count} // 2;
 	my $self = bless {
-		arg => \%arg, names => [ @known[ 0 .. $count - 1 ] ], node => {}, incarnation => {}, port => {},
+		arg => \%arg, name => 'g', database => 'postgres', order => [ @known[ 0 .. $count - 1 ] ], node => {}, incarnation => {}, port => {},
 		net => sprintf('127.%d.%d', 1 + int($$ / 250) % 250, 1 + $$ % 250) }, $class;
 	foreach my $name ($self->names)
 	{
@@ -84,11 +87,7 @@ sub new
 	return $self;
 }
 
-sub names { my ($self) = @_; return @{ $self->{names} }; }
-
 sub others { my ($self, $name) = @_; return grep { $_ ne $name } $self->names; }
-
-sub node { my ($self, $name) = @_; return $self->{node}{$name} // croak "no member \"$name\""; }
 
 sub proxy { my ($self) = @_; return $self->{proxy}; }
 
@@ -118,6 +117,9 @@ sub _init
 	my ($self, $node) = @_;
 	$node->init(allows_streaming => 'logical', extra => [ '--no-locale', '--encoding=UTF8' ]);
 	$node->append_conf('postgresql.conf', $conf . ($self->{arg}{conf} // ''));
+	open my $hba, '>', $node->data_dir . '/pg_hba.conf' or die $!;
+	print $hba "local all,replication peer scram-sha-256\nlocal all,replication all trust\n";
+	close $hba;
 	return;
 }
 
@@ -126,18 +128,40 @@ sub _first_start
 	my ($self, $name) = @_;
 	$self->_init($self->node($name));
 	$self->start($name);
-	$self->sql($name, 'CREATE ROLE app LOGIN');
+	$self->_make_roles($name);
 	$self->sql($name, $_) for Converge::Tables::make($self->bare);
-	$self->_declare_peers($name);
+	$self->declare($name, $_) for $self->others($name);
 	$self->sql($name, $_) for Converge::Tables::fill();
 	return;
+}
+
+sub _make_roles
+{
+	my ($self, $name) = @_;
+	my $password = $ConsistencyGroup::password =~ s/'/''/gr;
+	$self->sql($name, "CREATE ROLE app LOGIN; CREATE ROLE peer LOGIN SUPERUSER PASSWORD '$password'");
+	return;
+}
+
+sub declare
+{
+	my ($self, $where, $name) = @_;
+	local $self->{where} = $where;
+	return $self->SUPER::declare($where, $name);
+}
+
+# Where that member finds another one.
+sub address_options
+{
+	my ($self, $name) = @_;
+	return sprintf q{host '%s', port '%d'}, $self->address_for($self->{where}), $self->{port}{$name};
 }
 
 # Each loopback address is where one member finds all others.
 sub address_for
 {
 	my ($self, $from) = @_;
-	my ($n) = grep { $self->{names}[$_] eq $from } 0 .. $#{ $self->{names} };
+	my ($n) = grep { $self->{order}[$_] eq $from } 0 .. $#{ $self->{order} };
 	return "$self->{net}." . ($n + 10);
 }
 
@@ -211,9 +235,6 @@ sub connect
 	return WireClient->new(host => $node->host, port => $self->{port}{$name}, user => 'app', %arg);
 }
 
-# Runs SQL as superuser, and returns what it says.
-sub sql { my ($self, $name, $sql) = @_; return $self->node($name)->safe_psql('postgres', $sql); }
-
 # Waits until a query says true; dies of impatience.
 sub poll
 {
@@ -231,51 +252,23 @@ sub poll
 
 # --- the group --------------------------------------------------------------
 
-sub _conninfo
-{
-	my ($self, $from, $to) = @_;
-	return sprintf 'host=%s port=%d dbname=postgres user=%s', $self->address_for($from), $self->{port}{$to}, superuser();
-}
-
-sub _declare_peers { return; }
-
 # Everybody subscribes to everybody.
 sub join
 {
 	my ($self) = @_;
+	return $self->SUPER::join unless $self->bare;
 	foreach my $name ($self->names)
 	{
-		$self->sql($name, 'CREATE PUBLICATION consistency_g FOR TABLE ' . CORE::join(', ', Converge::Tables::published($self->bare))
-			. " WITH (publish = 'insert, update')");
+		$self->sql($name, 'CREATE PUBLICATION consistency_g FOR TABLE ' . CORE::join(', ', Converge::Tables::names()));
 	}
 	foreach my $name ($self->names)
 	{
-		$self->_subscribe($name, $_) for $self->others($name);
+		foreach my $peer ($self->others($name))
+		{
+			my $conninfo = sprintf 'host=%s port=%d dbname=postgres user=%s', $self->address_for($name), $self->{port}{$peer}, superuser();
+			$self->sql($name, "CREATE SUBSCRIPTION consistency_g_$peer CONNECTION '$conninfo' PUBLICATION consistency_g WITH (slot_name = 'consistency_g_$name')");
+		}
 	}
-	return;
-}
-
-sub _subscribe
-{
-	my ($self, $name, $peer) = @_;
-	$self->sql($name, sprintf q{CREATE SUBSCRIPTION consistency_g_%s CONNECTION '%s' PUBLICATION consistency_g WITH (slot_name = 'consistency_g_%s')},
-		$peer, $self->_conninfo($name, $peer), $name);
-	return;
-}
-
-sub _forget
-{
-	my ($self, $name, $peer) = @_;
-	my $subscription = "consistency_g_$peer";
-	if ($self->sql($name, "SELECT count(*) FROM pg_subscription WHERE subname = '$subscription'"))
-	{
-		$self->sql($name, "ALTER SUBSCRIPTION $subscription DISABLE");
-		$self->sql($name, "ALTER SUBSCRIPTION $subscription SET (slot_name = NONE)");
-		$self->sql($name, "DROP SUBSCRIPTION $subscription");
-	}
-	my $slot = "consistency_g_$name";
-	$self->poll($peer, "SELECT NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = '$slot' AND active)", 'the slot is free');
-	$self->sql($peer, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '$slot'");
 	return;
 }
 
@@ -284,16 +277,8 @@ sub _forget
 sub join_again
 {
 	my ($self, $name) = @_;
-	foreach my $peer ($self->others($name))
-	{
-		$self->_forget($name, $peer);
-		$self->_forget($peer, $name);
-	}
-	foreach my $peer ($self->others($name))
-	{
-		$self->_subscribe($name, $peer);
-		$self->_subscribe($peer, $name);
-	}
+	my $shown = $self->SUPER::join(at => $name, options => 'resync => true');
+	print "# $_\n" for split /\n/, $shown;
 	return;
 }
 
@@ -305,7 +290,7 @@ sub repair
 	my $mended = 0;
 	foreach my $table (Converge::Tables::names())
 	{
-		my @columns = split /\n/, $self->sql($self->{names}[0],
+		my @columns = split /\n/, $self->sql($self->{order}[0],
 			"SELECT attname FROM pg_attribute WHERE attrelid = '$table'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum");
 		my $row = CORE::join(', ', map { "$_\::text" } @columns);
 		my $rows = "SELECT ARRAY[$row]::text FROM $table ORDER BY 1";
@@ -373,7 +358,7 @@ sub restore_dump
 	$self->_init($node);
 	$self->{node}{$name} = $node;
 	$self->start($name);
-	$self->sql($name, 'CREATE ROLE app LOGIN');
+	$self->_make_roles($name);
 	PostgreSQL::Test::Utils::system_or_bail('pg_restore', '--exit-on-error', '-d', $node->connstr('postgres'), $file);
 	return;
 }

@@ -18,7 +18,7 @@ grow any more.  An update that apply has skipped, since its row moved under it, 
 members that differ: then rows are repaired, if such updates were counted.  What the
 judge (Converge::Judge) finds, and
 
-  restless        the log goes on growing although nobody writes
+  restless        rows are written again and again although nobody writes
   not-confirmed   a member doesn't get to the end of what another one sends
   apply-error     an error of an apply worker that isn't explained by a fault
   disabled        a subscription isn't enabled
@@ -118,7 +118,7 @@ sub _mark_lost
 
 # --- rest -------------------------------------------------------------------
 
-# How far the log of each member is, what is left to be confirmed, and what it holds.
+# How many transactions have written at each member, and what is left to be confirmed.
 sub _state
 {
 	my ($self) = @_;
@@ -134,27 +134,28 @@ sub _state
 			WHERE slot_type = 'logical' AND confirmed_flush_lsn < '$state{$name}'");
 		$wait{$name} = $left if $left ne '';
 	}
-	return (join(' ', map { $state{$_} } sort keys %state), \%wait);
+	return (join(' ', map { $nodes->changes($_) } $nodes->names), \%wait);
 }
 
 # Waits until nothing moves; true if that comes.
 sub _come_to_rest
 {
 	my ($self) = @_;
-	my ($end, $began, $last, $calm, $wait) = (time + $self->{patience}, time, '', 0);
+	my ($end, $began, $last, $calm, $moves, $wait) = (time + $self->{patience}, time, '', 0, 0);
 	while (time < $end && $calm < 15)
 	{
 		my $now;
 		($now, $wait) = $self->_state;
-		# an idle member's log grows by a record of what runs, now and then
-		$calm = $now eq $last ? $calm + 1 : 0;
+		$moves = $now ne $last;
+		$calm = $moves || %$wait ? 0 : $calm + 1;
 		$last = $now;
 		usleep(100_000);
 	}
 	$self->{rest} = time - $began;
-	if ($calm < 15) { $self->_guilty('restless', "the log still grows after $self->{patience} s: $last"); }
-	$self->_guilty('not-confirmed', "$_ waits for $wait->{$_}") for sort keys %{ $wait // {} };
-	return $calm >= 15;
+	return 1 if $calm >= 15;
+	$self->_guilty('not-confirmed', "$_ waits for $wait->{$_}") for sort keys %$wait;
+	$self->_guilty('restless', "rows are still written after $self->{patience} s") if $moves;
+	return 0;
 }
 
 # What members hold once the updates that were skipped are made up for.

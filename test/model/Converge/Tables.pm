@@ -34,8 +34,6 @@ our $stock = 60;
 
 sub names { return qw(carts_aw carts_rw counters docs ids); }
 
-sub published { my ($bare) = @_; return (names(), $bare ? () : 'consistency.tombstones'); }
-
 # SQL that makes them; bare: without what merges.
 sub make
 {
