@@ -65,7 +65,7 @@ local_insert(Relation relation, TableRules *rules, HeapTuple inserted)
 	Tombstone  *tombstone;
 
 	key_lock_shared(RelationGetRelid(relation), key);
-	tombstone = tombstone_find(rules, key);
+	tombstone = tombstone_find(rules->name, key);
 	row.version = nothing;
 	if (tombstone != NULL && rules->add_wins)
 	{

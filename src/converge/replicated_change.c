@@ -30,6 +30,7 @@
 #include "converge/row_text.h"
 #include "converge/tombstone.h"
 #include "core/compat.h"
+#include "core/extension.h"
 #include "crdt/clock.h"
 #include "crdt/replica_id.h"
 
@@ -50,6 +51,7 @@ static ReplicatedOutcome merge_into_row(RowStore *store, TableRules *rules, Heap
 static HeapTuple meet_tombstone(Relation relation, TableRules *rules, RowImage *incoming, const char *key,
 								Tombstone *tombstone, ReplicatedOutcome *outcome);
 static void bury(RowStore *store, TableRules *rules, const RowImage *row);
+static bool keep_unattached(const char *table, const char *key, struct varlena **version, Jsonb **image);
 static Relation open_attached(const char *table, TableRules **rules);
 static bool bury_row(Burial *burial, RowStore *store, HeapTuple found);
 static bool outlives(Burial *burial, RowStore *store, const RowImage *row, RowImage *merged);
@@ -85,7 +87,7 @@ replicated_insert(Relation relation, TableRules *rules, HeapTuple incoming, Repl
 		return NULL;
 
 	heed(relation, NULL, &row);
-	tombstone = tombstone_find(rules, key);
+	tombstone = tombstone_find(rules->name, key);
 	if (tombstone != NULL)
 		return meet_tombstone(relation, rules, &row, key, tombstone, outcome);
 	*outcome = REPLICATED_INSERTED;
@@ -269,9 +271,8 @@ replicated_tombstone(const char *table, const char *key, struct varlena **versio
 	bool		keep = true;
 
 	burial.relation = open_attached(table, &burial.rules);
-	/* Of a table that isn't attached here, or not yet. */
 	if (burial.relation == NULL)
-		return true;
+		return keep_unattached(table, key, version, image);
 	burial.incoming.version = row_version_read(*version);
 	burial.incoming.image = *image;
 	burial.key_values = palloc0(sizeof(Datum) * burial.rules->ncolumns);
@@ -286,7 +287,7 @@ replicated_tombstone(const char *table, const char *key, struct varlena **versio
 	row_store_close(store);
 	if (found == NULL)
 	{
-		Tombstone  *there = tombstone_find(burial.rules, key);
+		Tombstone  *there = tombstone_find(burial.rules->name, key);
 
 		if (there != NULL)
 			keep = merge_tombstones(&burial, there);
@@ -295,6 +296,31 @@ replicated_tombstone(const char *table, const char *key, struct varlena **versio
 	*image = burial.incoming.image;
 	table_close(burial.relation, NoLock);
 	return keep;
+}
+
+/*
+ * One of a table that isn't attached here, or not yet: it is kept for that time, and
+ * sent on.  It may come from several sides.  How images merge isn't known here.
+ */
+static bool
+keep_unattached(const char *table, const char *key, struct varlena **version, Jsonb **image)
+{
+	RowVersion	incoming = row_version_read(*version);
+	RowVersion	merged;
+	Tombstone  *there;
+
+	key_lock_exclusive(extension_relation("tombstones"), psprintf("%s %s", table, key));
+	there = tombstone_find(table, key);
+	if (there == NULL)
+		return true;
+	merged = row_version_merge(&there->version, &incoming);
+	if (row_version_equal(&merged, &there->version))
+		return false;
+	if (*image == NULL)
+		*image = there->image;
+	*version = row_version_write(&merged);
+	tombstone_remove(there);
+	return true;
 }
 
 /* The table of this name if it is here and attached; else NULL. */
