@@ -36,7 +36,7 @@ static Tombstone *read_tombstone(TupleTableSlot *slot);
 
 /* What is left of the row with this key; NULL if nothing. */
 Tombstone *
-tombstone_find(const char *table, const char *key)
+tombstone_find(TableRules *rules, const char *key)
 {
 	Relation	relation = table_open(extension_relation(TABLE_NAME), RowExclusiveLock);
 	TupleTableSlot *sought = table_slot_create(relation, NULL);
@@ -44,7 +44,7 @@ tombstone_find(const char *table, const char *key)
 	Tombstone  *tombstone = NULL;
 
 	memset(sought->tts_isnull, true, sizeof(bool) * TOMBSTONE_COLUMNS);
-	sought->tts_values[TOMBSTONE_RELATION - 1] = CStringGetTextDatum(table);
+	sought->tts_values[TOMBSTONE_RELATION - 1] = CStringGetTextDatum(rules->name);
 	sought->tts_isnull[TOMBSTONE_RELATION - 1] = false;
 	sought->tts_values[TOMBSTONE_KEY - 1] = CStringGetTextDatum(key);
 	sought->tts_isnull[TOMBSTONE_KEY - 1] = false;

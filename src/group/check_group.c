@@ -12,21 +12,29 @@
 
 #include "executor/spi.h"
 
+#include "core/extension.h"
 #include "exec/check.h"
+#include "group/check_group.h"
 
 #define FINDINGS_QUERY "SELECT severity, subject, problem, mend FROM consistency.group_findings()"
 
+static void check_group(CheckCluster *cluster);
 static CheckSeverity severity_of(const char *name);
 
-/*
- * check_group
- *		Add all that is wrong to cluster->findings.
- */
+/* Only while the library is being preloaded. */
 void
+check_group_init(void)
+{
+	check_register(check_group);
+}
+
+static void
 check_group(CheckCluster *cluster)
 {
 	MemoryContext context = CurrentMemoryContext;
 
+	if (!extension_is_created())
+		return;
 	SPI_connect();
 	if (SPI_execute(FINDINGS_QUERY, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not look at this database's group");
