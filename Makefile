@@ -6,6 +6,7 @@
 # make soak                               attacks for five minutes, with other seeds each time
 # make fuzz                               tries the CRDT types at random for five minutes
 # make proof                              attacks the levels under faults for ten minutes, and judges
+# make converge                           attacks servers that all take writes for five minutes, and judges
 # make demo, make demo-stop               a primary and two replicas to look at
 # make bench                              ratios against peers, written up in docs (after make install)
 # make indent                             lays out the C sources as pgindent does
@@ -323,7 +324,7 @@ endif
 
 # These need nothing but bash and a package manager (see CONTRIBUTING.md).
 # ONLY narrows the tests, e.g. make test ONLY="regress test/t/001_preload.t".
-.PHONY: test peer-suite soak fuzz proof demo demo-stop bench indent
+.PHONY: test peer-suite soak fuzz proof converge demo demo-stop bench indent
 
 test:
 	@bash test/run $(ONLY)
@@ -345,6 +346,10 @@ fuzz:
 # PROOF: options of test/model/run.pl, e.g. make proof PROOF="--minutes 60 --soak --seed 1000".
 proof:
 	@bash test/proof $(PROOF)
+
+# CONVERGE: options of test/model/converge.pl, e.g. make converge CONVERGE="--seconds 3600 --seed 1000".
+converge:
+	@bash test/converge $(CONVERGE)
 
 demo:
 	@bash demo/run

@@ -24,6 +24,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "converge/row_store.h"
 #include "converge/row_text.h"
 #include "converge/tombstone.h"
 #include "core/compat.h"
@@ -55,6 +56,21 @@ tombstone_find(TableRules *rules, const char *key)
 	ExecDropSingleTupleTableSlot(found);
 	table_close(relation, NoLock);
 	return tombstone;
+}
+
+/* Is there one with this key, or somebody about to write or remove it?  Waits for nobody. */
+bool
+tombstone_any(TableRules *rules, const char *key)
+{
+	Relation	relation = table_open(extension_relation(TABLE_NAME), RowExclusiveLock);
+	Datum		values[TOMBSTONE_COLUMNS] = {0};
+	bool		found;
+
+	values[TOMBSTONE_RELATION - 1] = CStringGetTextDatum(rules->name);
+	values[TOMBSTONE_KEY - 1] = CStringGetTextDatum(key);
+	found = row_store_any(relation, COMPAT_PRIMARY_KEY_INDEX(relation), values);
+	table_close(relation, NoLock);
+	return found;
 }
 
 static Tombstone *
