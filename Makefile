@@ -312,7 +312,7 @@ endif
 
 # These need nothing but bash and a package manager (see CONTRIBUTING.md).
 # ONLY narrows the tests, e.g. make test ONLY="regress test/t/001_preload.t".
-.PHONY: test peer-suite soak fuzz proof demo demo-stop bench indent
+.PHONY: test peer-suite soak fuzz proof demo demo-stop example examples bench indent
 
 test:
 	@bash test/run $(ONLY)
@@ -340,6 +340,13 @@ demo:
 
 demo-stop:
 	@bash demo/stop
+
+# EXAMPLE: one of them, e.g. make example EXAMPLE=cart; without it they are listed.
+example:
+	@bash examples/run $(EXAMPLE)
+
+examples:
+	@bash examples/run all
 
 # BENCH names benchmarks, e.g. make bench BENCH=routed_stream; see bench/run.
 bench:
