@@ -181,6 +181,8 @@ OBJS = \
 	src/converge/row_text.o \
 	src/converge/conflict.o \
 	src/converge/conflict_counters.o \
+	src/converge/conflict_log.o \
+	src/converge/conflict_queue.o \
 	src/converge/skipped_updates.o \
 	src/converge/merge_function.o \
 	src/converge/row_merge.o \
@@ -193,6 +195,12 @@ OBJS = \
 	src/converge/merge_row.o \
 	src/converge/attach_check.o \
 	src/converge/attach.o \
+	src/converge/member.o \
+	src/converge/guard_option.o \
+	src/converge/ownership.o \
+	src/converge/owner_forward.o \
+	src/converge/owner_transaction.o \
+	src/converge/optimistic_lock.o \
 	src/verify/row_digest.o \
 	src/verify/descent.o \
 	src/verify/heap_range.o \
@@ -206,6 +214,7 @@ OBJS = \
 	src/group/peers.o \
 	src/group/own_session.o \
 	src/group/member_command.o \
+	src/group/check_attached.o \
 	src/group/declare_member.o \
 	src/group/subscribe_member.o \
 	src/group/leave_member.o \

@@ -39,6 +39,7 @@
 #include "utils/rel.h"
 
 #include "converge/conflict_counters.h"
+#include "converge/conflict_log.h"
 #include "converge/skipped_updates.h"
 #include "core/compat.h"
 
@@ -235,6 +236,7 @@ count_skipped(void)
 		for (uint64 n = 0; n < texts[i].count; n++)
 			conflict_counters_count(relation, InvalidAttrNumber, CONFLICT_UPDATE_MISSING,
 									RESOLUTION_KEPT_LOCAL);
+		conflict_log_skipped(relation, texts[i].count);
 	}
 }
 
