@@ -352,7 +352,7 @@ demo-stop:
 
 # EXAMPLE: one of them, e.g. make example EXAMPLE=cart; without it they are listed.
 example:
-	@bash examples/run $(EXAMPLE)
+	@bash examples/run $(or $(EXAMPLE),list)
 
 examples:
 	@bash examples/run all

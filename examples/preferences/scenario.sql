@@ -37,9 +37,9 @@ SELECT 'london' AS at, theme, language, volume, value(signature) AS signature FR
 SELECT expect('different settings are both kept', (SELECT theme = 'dark' AND language = 'fr' FROM preference));
 SELECT expect('of the same setting the later one is', (SELECT volume = 7 AND value(signature) = '"Ann, Paris"' FROM preference));
 SELECT preference AS london FROM preference \gset
--- What was lost by that is counted.
-SELECT "column", kind, resolution, count FROM consistency.stat_conflicts
- WHERE relation = 'preference'::regclass AND discarded;
+-- What was lost by that can be looked up, at the server where it was merged.
+SELECT key, "column", local, incoming, resolution FROM consistency.conflicts
+ WHERE relation = 'preference'::regclass;
 SELECT expect('london tells that its volume, and nothing else, was discarded',
               (SELECT array_agg("column" || ' ' || resolution) = '{volume took_incoming}'
                  FROM consistency.stat_conflicts

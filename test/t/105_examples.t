@@ -79,6 +79,20 @@ is(seen('preferences', 'london|paris'),
 like(seen('presence', 'london|paris'),
 	qr/^paris\|f\|f\|.*12:03.*\nlondon\|t\|t\|.*12:05.*\nparis\|t\|f\|.*12:05.*\nlondon\|t\|f\|.*12:05.*$/,
 	'presence: apart, and merged');
+like($of{preferences}, qr/^ \["ann"\] \| volume \| "?3"? +\| "?7"? +\| took_incoming *$/m,
+	'preferences: what was lost is written down');
+is(seen('todo', 'london|paris'),
+	CORE::join("\n",
+		'london|3|Buy oat milk|f|["shop"]',
+		'paris|1|Paint the door|t|[]',
+		'paris|2|Sell the car|f|[]',
+		'paris|3|Buy two pints of milk|f|["today"]',
+		(map { ("$_|1|Paint the door|t|[]", "$_|3|Buy two pints of milk|f|[\"shop\", \"today\"]") } 'paris', 'london'),
+		'paris|1|Paint the door|t|[]',
+		'paris|3|Buy two pints of oat milk|f|["shop", "today"]'),
+	'todo: apart, merged, and decided');
+like($of{todo}, qr/^ \["3"\] \| title +\| Buy oat milk +\| f *\n \["3"\] \| title +\| Buy two pints of milk \| t *$/m,
+	'todo: two titles to choose from');
 
 # An example whose table isn't attached loses likes, and says so.
 my $copy = PostgreSQL::Test::Utils::tempdir('sources');
