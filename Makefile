@@ -6,6 +6,7 @@
 # make soak                               attacks for five minutes, with other seeds each time
 # make fuzz                               tries the CRDT types at random for five minutes
 # make proof                              attacks the levels under faults for ten minutes, and judges
+# make converge                           attacks servers that all take writes for five minutes, and judges
 # make demo, make demo-stop               a primary and two replicas to look at
 # make bench                              ratios against peers, written up in docs (after make install)
 # make indent                             lays out the C sources as pgindent does
@@ -215,12 +216,14 @@ OBJS = \
 	src/group/own_session.o \
 	src/group/member_command.o \
 	src/group/check_attached.o \
+	src/group/check_group.o \
 	src/group/declare_member.o \
 	src/group/subscribe_member.o \
 	src/group/leave_member.o \
 	src/group/group_report.o \
 	src/group/join_group.o \
-	src/group/leave_group.o
+	src/group/leave_group.o \
+	src/group/tombstone_purge.o
 
 # What the modules declare to SQL, in the same order; joined to one script.
 stages = core session requirement node exec remote stats advise crdt converge verify group
@@ -321,7 +324,7 @@ endif
 
 # These need nothing but bash and a package manager (see CONTRIBUTING.md).
 # ONLY narrows the tests, e.g. make test ONLY="regress test/t/001_preload.t".
-.PHONY: test peer-suite soak fuzz proof demo demo-stop example examples bench indent
+.PHONY: test peer-suite soak fuzz proof converge demo demo-stop example examples bench indent
 
 test:
 	@bash test/run $(ONLY)
@@ -343,6 +346,10 @@ fuzz:
 # PROOF: options of test/model/run.pl, e.g. make proof PROOF="--minutes 60 --soak --seed 1000".
 proof:
 	@bash test/proof $(PROOF)
+
+# CONVERGE: options of test/model/converge.pl, e.g. make converge CONVERGE="--seconds 3600 --seed 1000".
+converge:
+	@bash test/converge $(CONVERGE)
 
 demo:
 	@bash demo/run

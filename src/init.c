@@ -35,6 +35,7 @@
 #include "exec/utility_hook.h"
 #include "exec/write_quorum.h"
 #include "group/check_attached.h"
+#include "group/check_group.h"
 #include "node/applied.h"
 #include "node/membership.h"
 #include "node/node_catalog.h"
@@ -102,6 +103,7 @@ _PG_init(void)
 	read_stats_init();
 	policy_stats_init();
 	conflict_counters_init();
+	check_group_init();
 	check_attached_init();
 	weaken_init();
 	guc_init();					/* last: it reserves the prefix of all

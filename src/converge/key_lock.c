@@ -3,8 +3,8 @@
  * key_lock.c
  *	  Local insertions and replicated changes of one key, one after the other.
  *
- * Where there is no row there is nothing to lock.  Who inserts a row looks for a
- * tombstone first; who brings a tombstone, or a row from elsewhere, looks for a
+ * Where there is no row there is nothing to lock.  Who inserts a row looks for
+ * another one and for a tombstone first; who brings a tombstone, or a row from elsewhere, looks for a
  * row first.  Between looking and writing the other one must not do the same, or
  * a key would have both, or a unique index would stop replication.
  *
@@ -33,24 +33,34 @@ static LOCKTAG held_tag;
 static LOCKMODE held_mode = NoLock;
 static LocalTransactionId held_by = InvalidLocalTransactionId;
 
-static void take(Oid relation, const char *key, LOCKMODE mode);
+static bool take(Oid relation, const char *key, LOCKMODE mode, bool wait);
 
-/* Before a row is inserted here. */
+/* Before a row is inserted here where there is one, or a tombstone. */
 void
 key_lock_shared(Oid relation, const char *key)
 {
-	take(relation, key, ShareLock);
+	(void) take(relation, key, ShareLock, true);
 }
 
-/* Before a row or a tombstone is written that came from elsewhere. */
+/*
+ * Before a row is inserted here with a new key, and before a row or a tombstone is
+ * written that came from elsewhere.
+ */
 void
 key_lock_exclusive(Oid relation, const char *key)
 {
-	take(relation, key, ExclusiveLock);
+	(void) take(relation, key, ExclusiveLock, true);
 }
 
-static void
-take(Oid relation, const char *key, LOCKMODE mode)
+/* The same if nobody has it; else nothing is locked. */
+bool
+key_lock_try_exclusive(Oid relation, const char *key)
+{
+	return take(relation, key, ExclusiveLock, false);
+}
+
+static bool
+take(Oid relation, const char *key, LOCKMODE mode, bool wait)
 {
 	LocalTransactionId transaction = COMPAT_MY_LXID;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -63,8 +73,9 @@ take(Oid relation, const char *key, LOCKMODE mode)
 	held_mode = NoLock;
 	SET_LOCKTAG_ADVISORY(held_tag, MyDatabaseId, relation,
 						 hash_bytes((const unsigned char *) key, strlen(key)), KEY_LOCK_CLASS);
-	(void) LockAcquire(&held_tag, mode, false, false);
-	held_mode = mode;
+	if (LockAcquire(&held_tag, mode, false, !wait) != LOCKACQUIRE_NOT_AVAIL)
+		held_mode = mode;
 	held_by = transaction;
 	CurrentResourceOwner = owner;
+	return held_mode != NoLock;
 }

@@ -16,12 +16,14 @@
 
 #include "access/detoast.h"
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "utils/rel.h"
 
 #include "converge/conflict_queue.h"
 #include "converge/key_lock.h"
 #include "converge/local_change.h"
 #include "converge/row_merge.h"
+#include "converge/row_store.h"
 #include "converge/row_text.h"
 #include "converge/tombstone.h"
 #include "crdt/clock.h"
@@ -40,6 +42,8 @@ typedef struct Stamping
 	int			last_written;	/* and how many of these have changed */
 } Stamping;
 
+static Tombstone *lock_key(Relation relation, TableRules *rules, const RowImage *row);
+static bool lock_row(Relation relation, TableRules *rules, const RowImage *row);
 static bool stamp(Stamping *stamping);
 static void send_all(Stamping *stamping);
 static bool look_at_column(Stamping *stamping, ColumnRule *column);
@@ -63,11 +67,8 @@ local_insert(Relation relation, TableRules *rules, HeapTuple inserted)
 	RowImage	before;
 	RowVersion	nothing = {.length = 1};
 	Stamping	stamping = {.relation = relation,.rules = rules,.after = &row,.insertion = true};
-	char	   *key = row_text_key(rules, row.values);
-	Tombstone  *tombstone;
+	Tombstone  *tombstone = lock_key(relation, rules, &row);
 
-	key_lock_shared(RelationGetRelid(relation), key);
-	tombstone = tombstone_find(rules, key);
 	row.version = nothing;
 	if (tombstone != NULL && rules->add_wins && tombstone->version.length % 2 == 1)
 	{
@@ -87,6 +88,52 @@ local_insert(Relation relation, TableRules *rules, HeapTuple inserted)
 	if (tombstone != NULL)
 		tombstone_remove(tombstone);
 	return row_image_tuple(rules, RelationGetDescr(relation), &row);
+}
+
+/*
+ * Sees to it that until the row is inserted nobody inserts or deletes one with this
+ * key.  Returns the tombstone that is there.
+ *
+ * A key that is new to us is locked itself.  Where there is a row the insertion will
+ * fail, or become an update.  That row is locked as for an update: if it were
+ * deleted meanwhile, ON CONFLICT would insert the row after all, and with the version
+ * that it got when there was no tombstone.  Who waits for a row or a tombstone shares
+ * the key, for those whose transaction he waits for may insert it again.
+ */
+static Tombstone *
+lock_key(Relation relation, TableRules *rules, const RowImage *row)
+{
+	char	   *key = row_text_key(rules, row->values);
+	bool		exclusive = key_lock_try_exclusive(RelationGetRelid(relation), key);
+
+	for (;;)
+	{
+		Tombstone  *tombstone;
+		bool		found;
+
+		if (exclusive && !row_store_any(relation, rules->key_index, row->values) && !tombstone_any(rules, key))
+			return NULL;
+		key_lock_shared(RelationGetRelid(relation), key);
+		/* for a row that this very statement has inserted */
+		CommandCounterIncrement();
+		found = lock_row(relation, rules, row);
+		tombstone = found ? NULL : tombstone_find(rules, key);
+		if (found || tombstone != NULL)
+			return tombstone;
+		key_lock_exclusive(RelationGetRelid(relation), key);
+		exclusive = true;
+	}
+}
+
+/* Lock the row with this key, as an update does; false if there is none. */
+static bool
+lock_row(Relation relation, TableRules *rules, const RowImage *row)
+{
+	RowStore   *store = row_store_open(relation, rules->key_index);
+	bool		found = row_store_find(store, row->values, rules->keys, rules->nkeys, LockTupleNoKeyExclusive) != NULL;
+
+	row_store_close(store);
+	return found;
 }
 
 /* A row is updated.  Returns what it is to be. */

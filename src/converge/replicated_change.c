@@ -81,7 +81,7 @@ replicated_insert(Relation relation, TableRules *rules, HeapTuple incoming, Repl
 
 	key_lock_exclusive(RelationGetRelid(relation), key);
 	store = row_store_open(relation, rules->key_index);
-	found = row_store_find(store, row.values, rules->keys, rules->nkeys);
+	found = row_store_find(store, row.values, rules->keys, rules->nkeys, LockTupleExclusive);
 	if (found != NULL)
 		*outcome = merge_into_row(store, rules, found, &row);
 	row_store_close(store);
@@ -118,7 +118,7 @@ replicated_update(Relation relation, TableRules *rules, HeapTuple local, HeapTup
 	{
 		RowStore   *store = row_store_open(relation, rules->key_index);
 
-		if (row_store_find(store, merged.values, rules->keys, rules->nkeys) != NULL)
+		if (row_store_find(store, merged.values, rules->keys, rules->nkeys, LockTupleExclusive) != NULL)
 			bury(store, rules, &merged);
 		row_store_close(store);
 		return NULL;
@@ -221,15 +221,28 @@ bury(RowStore *store, TableRules *rules, const RowImage *row)
 					row_text_image(rules, row->values, row->nulls));
 }
 
-/* A row came in of which there is a tombstone: returns what is to be inserted. */
+/*
+ * A row came in of which there is a tombstone: returns what is to be inserted.
+ *
+ * If the tombstone is settled, no row comes in that was sent by somebody who didn't
+ * have it.  So one that doesn't go on from it is from somebody who has removed it.
+ */
 static HeapTuple
 meet_tombstone(Relation relation, TableRules *rules, RowImage *incoming, const char *key,
 			   Tombstone *tombstone, ReplicatedOutcome *outcome)
 {
 	RowImage	buried = tombstone_row(rules, tombstone, incoming->values);
 	RowImage	merged;
-	bool		changed = row_merge(relation, rules, &buried, incoming, CONFLICT_UPDATE_DELETE, &merged);
+	bool		changed;
 
+	if (row_version_order(&incoming->version, &tombstone->version) != VERSION_AFTER &&
+		tombstone_is_settled(rules, key, tombstone))
+	{
+		tombstone_remove(tombstone);
+		*outcome = REPLICATED_INSERTED;
+		return incoming->tuple;
+	}
+	changed = row_merge(relation, rules, &buried, incoming, CONFLICT_UPDATE_DELETE, &merged);
 	*outcome = REPLICATED_DELETED;
 	if (!changed)
 		return NULL;
@@ -334,7 +347,7 @@ replicated_tombstone(const char *table, const char *key, struct varlena **versio
 	key_lock_exclusive(RelationGetRelid(burial.relation), key);
 	(void) clock_witness((int64) burial.incoming.version.row.stamp);
 	store = row_store_open(burial.relation, burial.rules->key_index);
-	found = row_store_find(store, burial.key_values, burial.rules->keys, burial.rules->nkeys);
+	found = row_store_find(store, burial.key_values, burial.rules->keys, burial.rules->nkeys, LockTupleExclusive);
 	if (found != NULL)
 		keep = bury_row(&burial, store, found);
 	row_store_close(store);

@@ -26,6 +26,7 @@
 static RowStore *writing = NULL;
 
 static bool find_by_snapshot(RowStore *store);
+static bool scan(Relation relation, Oid key_index, const Datum *values, Snapshot snapshot, TupleTableSlot *slot);
 static void begin_writing(RowStore *store);
 static void end_writing(RowStore *store);
 
@@ -71,7 +72,7 @@ row_store_close(RowStore *store)
  * Waits for transactions that are about to insert or delete it.
  */
 HeapTuple
-row_store_find(RowStore *store, const Datum *values, const AttrNumber *keys, int nkeys)
+row_store_find(RowStore *store, const Datum *values, const AttrNumber *keys, int nkeys, LockTupleMode mode)
 {
 	TupleTableSlot *sought = store->sought;
 
@@ -85,7 +86,7 @@ row_store_find(RowStore *store, const Datum *values, const AttrNumber *keys, int
 	ExecStoreVirtualTuple(sought);
 	for (;;)
 	{
-		if (RelationFindReplTupleByIndex(store->relation, store->key_index, LockTupleExclusive,
+		if (RelationFindReplTupleByIndex(store->relation, store->key_index, mode,
 										 sought, store->found))
 			break;
 
@@ -103,11 +104,38 @@ row_store_find(RowStore *store, const Datum *values, const AttrNumber *keys, int
 static bool
 find_by_snapshot(RowStore *store)
 {
-	Relation	index = index_open(store->key_index, RowExclusiveLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	bool		found = scan(store->relation, store->key_index, store->sought->tts_values, snapshot, store->found);
+
+	UnregisterSnapshot(snapshot);
+	return found;
+}
+
+/*
+ * row_store_any
+ *		Is there a row with this key, or somebody about to insert or delete one?
+ *		Waits for nobody.  Values are an array by attribute number - 1.
+ */
+bool
+row_store_any(Relation relation, Oid key_index, const Datum *values)
+{
+	TupleTableSlot *slot = table_slot_create(relation, NULL);
+	SnapshotData dirty;
+	bool		found;
+
+	InitDirtySnapshot(dirty);
+	found = scan(relation, key_index, values, &dirty, slot);
+	ExecDropSingleTupleTableSlot(slot);
+	return found;
+}
+
+static bool
+scan(Relation relation, Oid key_index, const Datum *values, Snapshot snapshot, TupleTableSlot *slot)
+{
+	Relation	index = index_open(key_index, RowExclusiveLock);
 	int			nkeys = IndexRelationGetNumberOfKeyAttributes(index);
 	ScanKeyData keys[INDEX_MAX_KEYS];
-	IndexScanDesc scan = COMPAT_INDEX_BEGINSCAN(store->relation, index, snapshot, nkeys);
+	IndexScanDesc scan = COMPAT_INDEX_BEGINSCAN(relation, index, snapshot, nkeys);
 	bool		found;
 
 	for (int i = 0; i < nkeys; i++)
@@ -116,13 +144,12 @@ find_by_snapshot(RowStore *store)
 		Oid			equal = get_opfamily_member(index->rd_opfamily[i], index->rd_opcintype[i],
 												index->rd_opcintype[i], BTEqualStrategyNumber);
 
-		ScanKeyInit(&keys[i], i + 1, BTEqualStrategyNumber, get_opcode(equal), store->sought->tts_values[column - 1]);
+		ScanKeyInit(&keys[i], i + 1, BTEqualStrategyNumber, get_opcode(equal), values[column - 1]);
 		keys[i].sk_collation = index->rd_indcollation[i];
 	}
 	index_rescan(scan, keys, nkeys, NULL, 0);
-	found = index_getnext_slot(scan, ForwardScanDirection, store->found);
+	found = index_getnext_slot(scan, ForwardScanDirection, slot);
 	index_endscan(scan);
-	UnregisterSnapshot(snapshot);
 	index_close(index, NoLock);
 	return found;
 }

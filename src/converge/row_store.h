@@ -10,6 +10,7 @@
 
 #include "access/htup.h"
 #include "commands/trigger.h"
+#include "nodes/lockoptions.h"
 #include "nodes/execnodes.h"
 
 #include "converge/table_rules.h"
@@ -27,7 +28,9 @@ typedef struct RowStore
 } RowStore;
 
 extern RowStore *row_store_open(Relation relation, Oid key_index);
-extern HeapTuple row_store_find(RowStore *store, const Datum *values, const AttrNumber *keys, int nkeys);
+extern HeapTuple row_store_find(RowStore *store, const Datum *values, const AttrNumber *keys, int nkeys,
+								LockTupleMode mode);
+extern bool row_store_any(Relation relation, Oid key_index, const Datum *values);
 extern void row_store_insert(RowStore *store, HeapTuple tuple);
 extern void row_store_update(RowStore *store, HeapTuple tuple);
 extern void row_store_delete(RowStore *store);

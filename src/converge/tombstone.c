@@ -24,12 +24,14 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "converge/row_store.h"
 #include "converge/row_text.h"
 #include "converge/tombstone.h"
 #include "core/compat.h"
 #include "core/extension.h"
 
 #define TABLE_NAME "tombstones"
+#define SETTLED_TABLE_NAME "settled_tombstones"
 
 static Tombstone *read_tombstone(TupleTableSlot *slot);
 
@@ -56,6 +58,21 @@ tombstone_find(TableRules *rules, const char *key)
 	return tombstone;
 }
 
+/* Is there one with this key, or somebody about to write or remove it?  Waits for nobody. */
+bool
+tombstone_any(TableRules *rules, const char *key)
+{
+	Relation	relation = table_open(extension_relation(TABLE_NAME), RowExclusiveLock);
+	Datum		values[TOMBSTONE_COLUMNS] = {0};
+	bool		found;
+
+	values[TOMBSTONE_RELATION - 1] = CStringGetTextDatum(rules->name);
+	values[TOMBSTONE_KEY - 1] = CStringGetTextDatum(key);
+	found = row_store_any(relation, COMPAT_PRIMARY_KEY_INDEX(relation), values);
+	table_close(relation, NoLock);
+	return found;
+}
+
 static Tombstone *
 read_tombstone(TupleTableSlot *slot)
 {
@@ -68,6 +85,37 @@ read_tombstone(TupleTableSlot *slot)
 	if (!slot->tts_isnull[TOMBSTONE_IMAGE - 1])
 		tombstone->image = DatumGetJsonbPCopy(slot->tts_values[TOMBSTONE_IMAGE - 1]);
 	return tombstone;
+}
+
+/*
+ * tombstone_is_settled
+ *		Do all members of the group have it, and nothing older on its way to us?
+ *
+ * Then some may have removed it: see group/tombstone_purge.c.
+ */
+bool
+tombstone_is_settled(TableRules *rules, const char *key, const Tombstone *tombstone)
+{
+	Relation	relation = table_open(extension_relation(SETTLED_TABLE_NAME), AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		settled = false;
+
+	ScanKeyInit(&keys[0], TOMBSTONE_RELATION, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(rules->name));
+	ScanKeyInit(&keys[1], TOMBSTONE_KEY, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(key));
+	scan = systable_beginscan(relation, COMPAT_PRIMARY_KEY_INDEX(relation), true, GetTransactionSnapshot(), 2, keys);
+	if ((tuple = systable_getnext(scan)) != NULL)
+	{
+		bool		isnull;
+		Datum		value = heap_getattr(tuple, TOMBSTONE_VERSION, RelationGetDescr(relation), &isnull);
+		RowVersion	version = row_version_read((struct varlena *) PG_DETOAST_DATUM(value));
+
+		settled = row_version_equal(&version, &tombstone->version);
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return settled;
 }
 
 /* There is none of this key. */

@@ -200,7 +200,7 @@ check_foreign_keys(CheckCluster *cluster, Relation relation, const char *name)
 
 	foreach(cell, RelationGetFKeyList(relation))
 	{
-		const		ForeignKeyCacheInfo *key = lfirst(cell);
+		const ForeignKeyCacheInfo *key = lfirst(cell);
 
 		report(cluster, CHECK_WARNING, name,
 			   psprintf("foreign key \"%s\" is checked for local changes only: a row that is inserted at one member while the row that it refers to is deleted at another one stays without it",
