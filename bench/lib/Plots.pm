@@ -23,7 +23,7 @@ my %theme = (
 my @ratio_plots = (
 	[ 'overhead', 'What the extension costs', qw(overhead_idle overhead_replica statistics barrier) ],
 	[ 'peers', 'Against other ways to the same', qw(stale_reads fence commit_late_replica routed_cpu routed_stream routed_point forwarded_write forwarded_reads) ],
-	[ 'crdt', 'Types that merge', qw(crdt_sets crdt_counters) ]);
+	[ 'crdt', 'Types that merge', qw(crdt_sets crdt_counters attached_tables) ]);
 
 my %growth_plots = (
 	growth_clients => [ 'clients', 'reads of ours : plain' ],
