@@ -51,12 +51,12 @@ my $seed = 1;
 
 # --- two, and three ---------------------------------------------------------
 
-my $two = Converge::Nodes->new(count => 2, clocks => 1);
+my $two = Converge::Nodes->new(count => 2);
 $two->join;
 fine($two, $seed++, 'two members', seconds => 5, kinds => [qw(cut crash clock reset)]);
 fine($two, $seed++, 'two members, one is replaced', seconds => 4, kinds => [qw(restore failover)]);
 
-my $three = Converge::Nodes->new(count => 3, label => 'three_', clocks => 1);
+my $three = Converge::Nodes->new(count => 3, label => 'three_');
 $three->join;
 fine($three, $seed++, 'three members', seconds => 5, kinds => [qw(isolate away cut clock)]);
 fine($three, $seed++, 'three members, one is replaced', seconds => 4, kinds => [qw(dump failover)]);

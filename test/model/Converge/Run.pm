@@ -61,10 +61,19 @@ sub go
 	my ($self) = @_;
 	my $nodes = $self->{nodes};
 	mkdir $self->{directory};
+	# keys of a run are its own: what was there before is of no account
+	$self->{base} = 1_000_000 * $nodes->{runs}++;
+	foreach my $name ($nodes->names) { $nodes->sql($name, $_) for Converge::Tables::fill($self->{base}); }
+	$self->{skipped_before} = $self->_conflicts("kind = 'update_missing'") unless $nodes->bare;
 	my %log_from = map { $_ => -s $_ } map { $nodes->logs($_) } $nodes->names;
 	my $faults = Converge::Faults->new(nodes => $nodes, seed => $self->{seed}, kinds => $self->{kinds} // \@Converge::Faults::all);
 	my @clients = $self->_start_clients;
-	$faults->go_on_until(time + $self->{seconds});
+	if (!eval { $faults->go_on_until(time + $self->{seconds}); 1 })
+	{
+		my $error = $@;
+		print "# $_\n" for $nodes->activity;
+		die $error;
+	}
 	$_->end or die "client $_->{number} broke\n" for @clients;
 	$faults->end;
 	my $calm = $self->_come_to_rest;
@@ -95,7 +104,7 @@ sub _start_clients
 		{
 			my $number = @clients + 1;
 			push @clients, Converge::Client->start(nodes => $self->{nodes}, node => $node, number => $number, seed => $self->{seed},
-				pause => $self->{pause}, began => $began, file => "$self->{directory}/$number.jsonl");
+				base => $self->{base}, pause => $self->{pause}, began => $began, file => "$self->{directory}/$number.jsonl");
 		}
 	}
 	return @clients;
@@ -153,9 +162,17 @@ sub _come_to_rest
 	}
 	$self->{rest} = time - $began;
 	return 1 if $calm >= 15;
+	print "# $_\n" for $self->{nodes}->activity;
 	$self->_guilty('not-confirmed', "$_ waits for $wait->{$_}") for sort keys %$wait;
 	$self->_guilty('restless', "rows are still written after $self->{patience} s") if $moves;
 	return 0;
+}
+
+# How many conflicts have been counted at all members.
+sub _conflicts
+{
+	my ($self, $condition) = @_;
+	return sum(map { $self->{nodes}->sql($_, "SELECT coalesce(sum(count), 0) FROM consistency.stat_conflicts WHERE $condition") } $self->{nodes}->names);
 }
 
 # What members hold once the updates that were skipped are made up for.
@@ -163,15 +180,11 @@ sub _repaired
 {
 	my ($self, $members) = @_;
 	my $nodes = $self->{nodes};
-	my $count = sub {
-		my ($condition) = @_;
-		return sum(map { $nodes->sql($_, "SELECT coalesce(sum(count), 0) FROM consistency.stat_conflicts WHERE $condition") } $nodes->names);
-	};
-	$self->{skipped} = $count->("kind = 'update_missing'");
+	$self->{skipped} = $self->_conflicts("kind = 'update_missing'") - $self->{skipped_before};
 	$self->{repaired} = 0;
-	$self->_guilty('unaccounted', 'not a single conflict was counted') unless $count->('true');
+	$self->_guilty('unaccounted', 'not a single conflict was counted') unless $self->_conflicts('true');
 	return $members unless grep { $_->{name} eq 'diverged' } @{ (Converge::Judge::judge([], $members))[0] };
-	if (!$self->{skipped}) { $self->_guilty('unaccounted', 'members differ, and no update was skipped'); return $members; }
+	if ($self->{skipped} <= 0) { $self->_guilty('unaccounted', 'members differ, and no update was skipped'); return $members; }
 	$self->{repaired} = $nodes->repair;
 	$self->_come_to_rest;
 	return { map { $_ => $self->_look_at($_) } $nodes->names };
@@ -206,7 +219,7 @@ sub _reach_everybody
 {
 	my ($self) = @_;
 	my $nodes = $self->{nodes};
-	my $key = 9000000 + ++$self->{nodes}{probes};
+	my $key = $self->{base} + 900_000;
 	foreach my $name ($nodes->names)
 	{
 		$nodes->sql($name, "INSERT INTO counters AS t (id, likes) VALUES ($key, gcounter(1)) ON CONFLICT (id) DO UPDATE SET likes = t.likes + 1");
