@@ -63,7 +63,9 @@ sub go
 	mkdir $self->{directory};
 	# keys of a run are its own: what was there before is of no account
 	$self->{base} = 1_000_000 * $nodes->{runs}++;
+	$nodes->proxy->set('*', '*', 'both', 'cut');
 	foreach my $name ($nodes->names) { $nodes->sql($name, $_) for Converge::Tables::fill($self->{base}); }
+	$nodes->proxy->heal;
 	$self->{skipped_before} = $self->_conflicts("kind = 'update_missing'") unless $nodes->bare;
 	my %log_from = map { $_ => -s $_ } map { $nodes->logs($_) } $nodes->names;
 	my $faults = Converge::Faults->new(nodes => $nodes, seed => $self->{seed}, kinds => $self->{kinds} // \@Converge::Faults::all);
