@@ -182,6 +182,8 @@ OBJS = \
 	src/converge/row_text.o \
 	src/converge/conflict.o \
 	src/converge/conflict_counters.o \
+	src/converge/conflict_log.o \
+	src/converge/conflict_queue.o \
 	src/converge/skipped_updates.o \
 	src/converge/merge_function.o \
 	src/converge/row_merge.o \
@@ -194,6 +196,12 @@ OBJS = \
 	src/converge/merge_row.o \
 	src/converge/attach_check.o \
 	src/converge/attach.o \
+	src/converge/member.o \
+	src/converge/guard_option.o \
+	src/converge/ownership.o \
+	src/converge/owner_forward.o \
+	src/converge/owner_transaction.o \
+	src/converge/optimistic_lock.o \
 	src/verify/row_digest.o \
 	src/verify/descent.o \
 	src/verify/heap_range.o \
@@ -207,12 +215,15 @@ OBJS = \
 	src/group/peers.o \
 	src/group/own_session.o \
 	src/group/member_command.o \
+	src/group/check_attached.o \
+	src/group/check_group.o \
 	src/group/declare_member.o \
 	src/group/subscribe_member.o \
 	src/group/leave_member.o \
 	src/group/group_report.o \
 	src/group/join_group.o \
-	src/group/leave_group.o
+	src/group/leave_group.o \
+	src/group/tombstone_purge.o
 
 # What the modules declare to SQL, in the same order; joined to one script.
 stages = core session requirement node exec remote stats advise crdt converge verify group

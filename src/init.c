@@ -11,6 +11,10 @@
 #include "miscadmin.h"
 
 #include "converge/conflict_counters.h"
+#include "converge/conflict_log.h"
+#include "converge/member.h"
+#include "converge/owner_forward.h"
+#include "converge/owner_transaction.h"
 #include "converge/skipped_updates.h"
 #include "core/guc.h"
 #include "core/kept.h"
@@ -30,6 +34,8 @@
 #include "exec/statement_id.h"
 #include "exec/utility_hook.h"
 #include "exec/write_quorum.h"
+#include "group/check_attached.h"
+#include "group/check_group.h"
 #include "node/applied.h"
 #include "node/membership.h"
 #include "node/node_catalog.h"
@@ -59,6 +65,8 @@ _PG_init(void)
 	policy_init();
 	replica_id_init();
 	clock_init();
+	member_init();
+	conflict_log_init();
 	skipped_updates_init();
 	if (!process_shared_preload_libraries_in_progress)
 		return;
@@ -90,9 +98,13 @@ _PG_init(void)
 	planner_hook_init();
 	write_quorum_init();
 	utility_hook_init();
+	owner_forward_init();
+	owner_transaction_init();
 	read_stats_init();
 	policy_stats_init();
 	conflict_counters_init();
+	check_group_init();
+	check_attached_init();
 	weaken_init();
 	guc_init();					/* last: it reserves the prefix of all
 								 * settings */

@@ -45,6 +45,8 @@ static void check_accept(ArrayType *accept);
 static bool is_accepted(ArrayType *accept, const char *kind);
 static void refuse(Relation relation, List *problems, ArrayType *accept);
 static bool has_version_column(Oid id);
+static int	begin_commands(void);
+static void end_commands(int nesting);
 static void run(const char *command,...) pg_attribute_printf(1, 2);
 static void drop_triggers(Oid id);
 static void create_triggers(Oid id, Jsonb *declaration);
@@ -77,16 +79,13 @@ consistency_attach(PG_FUNCTION_ARGS)
 	/* The lock stays. */
 	table_close(relation, NoLock);
 
-	nesting = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	SPI_connect();
+	nesting = begin_commands();
 	if (!has_version_column(id))
 		run("ALTER TABLE %s ADD COLUMN %s %s NOT NULL DEFAULT '{}'", name, ROW_VERSION_COLUMN,
 			format_type_be_qualified(get_atttype(extension_relation("tombstones"), TOMBSTONE_VERSION)));
 	drop_triggers(id);
 	create_triggers(id, declaration);
-	SPI_finish();
-	AtEOXact_GUC(true, nesting);
+	end_commands(nesting);
 	depend_on_functions(id);
 	PG_RETURN_VOID();
 }
@@ -98,6 +97,8 @@ consistency_detach(PG_FUNCTION_ARGS)
 	Oid			id = PG_GETARG_OID(0);
 	Relation	relation = open_owned(id, "consistency.detach()");
 	char	   *name = name_of(id);
+	ListCell   *cell;
+	int			nesting;
 
 	if (table_rules_trigger(relation) == NULL || relation->rd_rel->relispartition)
 		ereport(ERROR,
@@ -105,11 +106,12 @@ consistency_detach(PG_FUNCTION_ARGS)
 				 errmsg("table \"%s\" is not attached", RelationGetRelationName(relation)),
 				 relation->rd_rel->relispartition ? errhint("Detach the partitioned table that it belongs to.") : 0));
 	table_close(relation, NoLock);
-	SPI_connect();
+	nesting = begin_commands();
 	drop_triggers(id);
 	run("ALTER TABLE %s DROP COLUMN IF EXISTS %s", name, ROW_VERSION_COLUMN);
-	SPI_finish();
-	tombstone_remove_all(name);
+	end_commands(nesting);
+	foreach(cell, find_all_inheritors(id, AccessExclusiveLock, NULL))
+		tombstone_remove_all(name_of(lfirst_oid(cell)));
 	PG_RETURN_VOID();
 }
 
@@ -247,6 +249,25 @@ has_version_column(Oid id)
 }
 
 /* --- commands ------------------------------------------------------------ */
+
+/* Nothing in them depends on the caller's settings. */
+static int
+begin_commands(void)
+{
+	int			nesting = NewGUCNestLevel();
+
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("client_min_messages", "warning", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	SPI_connect();
+	return nesting;
+}
+
+static void
+end_commands(int nesting)
+{
+	SPI_finish();
+	AtEOXact_GUC(true, nesting);
+}
 
 static void
 run(const char *command,...)

@@ -45,6 +45,7 @@
 typedef struct Look
 {
 	Relation	relation;
+	const char *name;			/* quoted, with its schema */
 	Jsonb	   *declaration;
 	Bitmapset  *key;			/* columns, less
 								 * FirstLowInvalidHeapAttributeNumber */
@@ -189,6 +190,7 @@ attach_check_table(Relation relation, Jsonb *declaration)
 {
 	Look		look = {.relation = relation,.declaration = declaration};
 
+	look.name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)), RelationGetRelationName(relation));
 	look_at_kind(&look);
 	if (look.problems != NIL)
 		return look.problems;
@@ -210,7 +212,7 @@ look_at_kind(Look *look)
 	if (!is_table || IsCatalogRelation(look->relation) || extension_owns_schema(form->relnamespace))
 		add(look, NULL, "it is no table of an application", "Attach tables and partitioned tables.");
 	else if (form->relpersistence != RELPERSISTENCE_PERMANENT)
-		add(look, NULL, "it is not replicated, since it is temporary or unlogged", "ALTER TABLE â63¦ SET LOGGED.");
+		add(look, NULL, "it is not replicated, since it is temporary or unlogged", psprintf("ALTER TABLE %s SET LOGGED.", look->name));
 	else if (form->relkind == RELKIND_RELATION && has_subclass(RelationGetRelid(look->relation)))
 		add(look, NULL, "other tables inherit from it", "Use a partitioned table, or attach each table by itself once they don't inherit.");
 }
@@ -226,12 +228,12 @@ look_at_key(Look *look)
 	if (!OidIsValid(key))
 	{
 		add(look, NULL, "it has no primary key that is checked at once",
-			"ALTER TABLE â91¦ ADD PRIMARY KEY (â91¦), not DEFERRABLE.");
+			psprintf("ALTER TABLE %s ADD PRIMARY KEY, not DEFERRABLE.", look->name));
 		return;
 	}
 	if (identity != REPLICA_IDENTITY_DEFAULT && !(identity == REPLICA_IDENTITY_INDEX && RelationGetReplicaIndex(relation) == key))
 		add(look, NULL, "rows are not identified by the primary key when they are replicated",
-			"ALTER TABLE â91¦ REPLICA IDENTITY DEFAULT.");
+			psprintf("ALTER TABLE %s REPLICA IDENTITY DEFAULT.", look->name));
 	look->key = RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_PRIMARY_KEY);
 	while ((column = bms_next_member(look->key, column)) >= 0)
 	{
@@ -269,7 +271,7 @@ look_at_key_defaults(Look *look)
 			add(look, "sequence",
 				psprintf("column \"%s\" of its primary key comes from sequence \"%s\", which gives the same keys at all members",
 						 get_attname(RelationGetRelid(look->relation), number, false), get_rel_name(sequence)),
-				psprintf("Let each member have numbers of its own, as by ALTER SEQUENCE %s INCREMENT 10 RESTART 1 (2, 3, â119¦ at the others), or use gen_random_uuid().",
+				psprintf("Let each member have numbers of its own, as by ALTER SEQUENCE %s INCREMENT 10 RESTART 1 (RESTART 2, 3 and so on at the others), or use gen_random_uuid().",
 						 quote_qualified_identifier(get_namespace_name(get_rel_namespace(sequence)), get_rel_name(sequence))));
 		ReleaseSysCache(tuple);
 	}
@@ -390,7 +392,7 @@ look_at_triggers(Look *look)
 		else if (trigger->tgenabled == TRIGGER_FIRES_ALWAYS || trigger->tgenabled == TRIGGER_FIRES_ON_REPLICA)
 			add(look, "trigger",
 				psprintf("trigger \"%s\" fires also for what replication brings, and may change it", trigger->tgname),
-				psprintf("ALTER TABLE â119¦ ENABLE TRIGGER %s lets it fire for local changes only.", quote_identifier(trigger->tgname)));
+				psprintf("ALTER TABLE %s ENABLE TRIGGER %s lets it fire for local changes only.", look->name, quote_identifier(trigger->tgname)));
 	}
 }
 
@@ -412,7 +414,7 @@ look_at_publications(Look *look)
 			!heap_attisnull(tuple, Anum_pg_publication_rel_prqual, NULL))
 			add(look, "publication",
 				psprintf("publication \"%s\" sends only some of its columns or rows", get_publication_name(publication, false)),
-				"ALTER PUBLICATION â119¦ SET TABLE without columns and WHERE, or say accept => '{publication}' if it isn't for members of the group.");
+				"Publish the table without columns and WHERE, or say accept => '{publication}' if it isn't for members of the group.");
 		ReleaseSysCache(tuple);
 	}
 }

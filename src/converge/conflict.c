@@ -12,6 +12,7 @@
 
 #include "converge/conflict.h"
 #include "converge/conflict_counters.h"
+#include "converge/conflict_log.h"
 
 static const char *const kind_names[] = {
 	[CONFLICT_INSERT_INSERT] = "insert_insert",
@@ -46,6 +47,7 @@ void
 conflict_note(Relation relation, const Conflict *conflict)
 {
 	conflict_counters_count(RelationGetRelid(relation), conflict->column, conflict->kind, conflict->resolution);
+	conflict_log_conflict(relation, conflict);
 }
 
 const char *

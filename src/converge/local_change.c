@@ -14,10 +14,12 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "utils/rel.h"
 
+#include "converge/conflict_queue.h"
 #include "converge/key_lock.h"
 #include "converge/local_change.h"
 #include "converge/row_merge.h"
@@ -43,11 +45,11 @@ typedef struct Stamping
 static Tombstone *lock_key(Relation relation, TableRules *rules, const RowImage *row);
 static bool lock_row(Relation relation, TableRules *rules, const RowImage *row);
 static bool stamp(Stamping *stamping);
+static void send_all(Stamping *stamping);
 static bool look_at_column(Stamping *stamping, ColumnRule *column);
 static bool join_column(Stamping *stamping, ColumnRule *column);
 static bool keep_first(Stamping *stamping, ColumnRule *column);
 static void stamp_column(Stamping *stamping, ColumnRule *column, Dot dot, WriteStamp write);
-static uint64 latest_stamp(const RowVersion *version);
 static WriteStamp next_write(RowVersion *version, Dot *dot);
 static void check_key(Stamping *stamping);
 
@@ -68,7 +70,7 @@ local_insert(Relation relation, TableRules *rules, HeapTuple inserted)
 	Tombstone  *tombstone = lock_key(relation, rules, &row);
 
 	row.version = nothing;
-	if (tombstone != NULL && rules->add_wins)
+	if (tombstone != NULL && rules->add_wins && tombstone->version.length % 2 == 1)
 	{
 		before = tombstone_row(rules, tombstone, row.values);
 		stamping.before = &before;
@@ -76,6 +78,9 @@ local_insert(Relation relation, TableRules *rules, HeapTuple inserted)
 	else if (tombstone != NULL)
 	{
 		row.version = row_version_next_length(&tombstone->version);
+		/* of a table where additions won when the row was deleted */
+		if (row.version.length % 2 == 0)
+			row.version = row_version_next_length(&row.version);
 		/* for the next stamp to be above it */
 		row.version.row = tombstone->version.row;
 	}
@@ -151,21 +156,34 @@ local_delete(Relation relation, TableRules *rules, HeapTuple deleted)
 	RowImage	row = row_image(rules, RelationGetDescr(relation), deleted);
 	RowVersion	version = row.version;
 	Jsonb	   *image = NULL;
+	Tombstone  *tombstone;
+	char	   *key;
+	WriteStamp	write;
 	Dot			dot;
 
-	version.row = next_write(&version, &dot);
+	write = next_write(&version, &dot);
 	if (rules->add_wins)
 	{
+		/* It wrote no column: those of a row that lives on stay as they were. */
 		version.deleted = version.seen;
 		image = row_text_image(rules, row.values, row.nulls);
 	}
 	else
 	{
 		version.length++;
+		version.row = write;
 		version.ncolumns = 0;
 		version.nvalues = 0;
 	}
-	tombstone_write(rules, row_text_key(rules, row.values), &version, image);
+	key = row_text_key(rules, row.values);
+	/* There is none, unless the row came back while the trigger was off. */
+	tombstone = tombstone_find(rules, key);
+	if (tombstone != NULL)
+	{
+		version = row_version_merge(&version, &tombstone->version);
+		tombstone_remove(tombstone);
+	}
+	tombstone_write(rules, key, &version, image);
 }
 
 /* --- stamps -------------------------------------------------------------- */
@@ -190,6 +208,8 @@ stamp(Stamping *stamping)
 	}
 	if (!any)
 		return false;
+	if (stamping->row_written)
+		send_all(stamping);
 
 	write = next_write(&after->version, &dot);
 	/* One stamp for all says the same in fewer bytes. */
@@ -204,6 +224,22 @@ stamp(Stamping *stamping)
 	return true;
 }
 
+/*
+ * Replication doesn't send a long value that hasn't changed.  But the row's stamp
+ * speaks for it: so it is written, and sent, anew.
+ */
+static void
+send_all(Stamping *stamping)
+{
+	RowImage   *after = stamping->after;
+
+	for (int i = 0; i < stamping->rules->ncolumns; i++)
+	{
+		if (stamping->rules->columns[i].rule == RULE_LAST_OF_ROW && row_is_stored_elsewhere(&stamping->rules->columns[i], after))
+			after->values[i] = PointerGetDatum(detoast_external_attr((struct varlena *) DatumGetPointer(after->values[i])));
+	}
+}
+
 /* Has it changed?  What only grows is made to be no less than it was. */
 static bool
 look_at_column(Stamping *stamping, ColumnRule *column)
@@ -216,7 +252,8 @@ look_at_column(Stamping *stamping, ColumnRule *column)
 	if (stamping->before == NULL)
 		return true;
 	if (row_same_value(column, stamping->before, stamping->after))
-		return false;
+		return column->rule == RULE_MULTI_VALUE &&
+			conflict_queue_decides(RelationGetRelid(stamping->relation), column->number);
 	switch (column->rule)
 	{
 		case RULE_CRDT:
@@ -292,22 +329,6 @@ stamp_column(Stamping *stamping, ColumnRule *column, Dot dot, WriteStamp write)
 	}
 }
 
-/* The highest stamp in the version: what comes now is later. */
-static uint64
-latest_stamp(const RowVersion *version)
-{
-	uint64		latest = version->row.stamp;
-
-	for (int i = 0; i < version->ncolumns; i++)
-		latest = Max(latest, version->columns[i].write.stamp);
-	for (int i = 0; i < version->nvalues; i++)
-	{
-		for (int j = 0; j < version->values[i].n; j++)
-			latest = Max(latest, version->values[i].values[j].write.stamp);
-	}
-	return latest;
-}
-
 /* Count a change by this replica. */
 static WriteStamp
 next_write(RowVersion *version, Dot *dot)
@@ -315,7 +336,7 @@ next_write(RowVersion *version, Dot *dot)
 	WriteStamp	write;
 
 	write.replica = replica_id_own();
-	write.stamp = (uint64) clock_next((int64) latest_stamp(version));
+	write.stamp = (uint64) clock_next((int64) row_version_latest(version));
 	*dot = row_version_event(version, write.replica);
 	write.event = dot->counter;
 	return write;

@@ -16,6 +16,21 @@ REVOKE ALL ON consistency.tombstones FROM PUBLIC;
 GRANT SELECT ON consistency.tombstones TO pg_monitor;
 SELECT pg_catalog.pg_extension_config_dump('consistency.tombstones', '');
 
+-- Not published, and not dumped: a restored one waits for its group anew.
+CREATE TABLE consistency.settled_tombstones (
+    relation text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    version row_version NOT NULL,
+    PRIMARY KEY (relation, key)
+) USING heap;
+COMMENT ON TABLE consistency.settled_tombstones IS
+    'tombstones that all members have: no row that is older comes in any more, and they may be removed';
+COMMENT ON COLUMN consistency.settled_tombstones.relation IS 'as in consistency.tombstones';
+COMMENT ON COLUMN consistency.settled_tombstones.key IS 'as in consistency.tombstones';
+COMMENT ON COLUMN consistency.settled_tombstones.version IS 'as in consistency.tombstones: another one isn''t settled';
+REVOKE ALL ON consistency.settled_tombstones FROM PUBLIC;
+GRANT SELECT ON consistency.settled_tombstones TO pg_monitor;
+
 CREATE FUNCTION consistency.merge_change() RETURNS trigger
     LANGUAGE C VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'consistency_merge_change';

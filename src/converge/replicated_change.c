@@ -46,10 +46,14 @@ typedef struct Burial
 static void heed(Relation relation, const RowImage *local, const RowImage *incoming);
 static void note_own_entry(Relation relation, const RowImage *local, const RowImage *incoming);
 static uint64 count_of(const Vector *vector, uint64 replica);
+static void strike_unsent(TableRules *rules, const RowImage *local, RowImage *incoming);
+static bool is_stamped(const ColumnRule *column);
+static WriteStamp stamp_of(const ColumnRule *column, const RowVersion *version);
 static ReplicatedOutcome merge_into_row(RowStore *store, TableRules *rules, HeapTuple found, const RowImage *incoming);
 static HeapTuple meet_tombstone(Relation relation, TableRules *rules, RowImage *incoming, const char *key,
 								Tombstone *tombstone, ReplicatedOutcome *outcome);
 static void bury(RowStore *store, TableRules *rules, const RowImage *row);
+static bool keep_for_later(const char *table, const char *key, struct varlena **version);
 static Relation open_attached(const char *table, TableRules **rules);
 static bool bury_row(Burial *burial, RowStore *store, HeapTuple found);
 static bool outlives(Burial *burial, RowStore *store, const RowImage *row, RowImage *merged);
@@ -107,6 +111,7 @@ replicated_update(Relation relation, TableRules *rules, HeapTuple local, HeapTup
 	RowImage	merged;
 
 	heed(relation, &row_local, &row_incoming);
+	strike_unsent(rules, &row_local, &row_incoming);
 	if (!row_merge(relation, rules, &row_local, &row_incoming, CONFLICT_UPDATE_UPDATE, &merged))
 		return NULL;
 	if (!row_version_lives(&merged.version))
@@ -119,6 +124,73 @@ replicated_update(Relation relation, TableRules *rules, HeapTuple local, HeapTup
 		return NULL;
 	}
 	return row_image_tuple(rules, desc, &merged);
+}
+
+/*
+ * Long values that an update hasn't changed aren't sent; the tuple that came in has
+ * the local ones in their place.  A stamp that speaks for such a value is known here
+ * already, or comes with the value on another way, from who has written it: until
+ * then what is here stays, with its stamp.
+ */
+static void
+strike_unsent(TableRules *rules, const RowImage *local, RowImage *incoming)
+{
+	const RowVersion *here = &local->version;
+	RowVersion	given = incoming->version;
+	RowVersion	struck = given;
+	bool		any = false;
+
+	if (here->length != given.length)
+		return;
+	for (int i = 0; i < rules->ncolumns; i++)
+	{
+		ColumnRule *column = &rules->columns[i];
+
+		if (is_stamped(column) && row_is_stored_elsewhere(column, incoming) &&
+			write_stamp_compare(stamp_of(column, &given), stamp_of(column, here)) != 0)
+			any = true;
+	}
+	if (!any)
+		return;
+	struck.row = here->row;
+	struck.ncolumns = 0;
+	for (int i = 0; i < rules->ncolumns; i++)
+	{
+		ColumnRule *column = &rules->columns[i];
+		const RowVersion *from = row_is_stored_elsewhere(column, incoming) ? here : &given;
+		WriteStamp	write = stamp_of(column, from);
+
+		/* all of the row's columns come from one write, or none */
+		if (column->rule == RULE_LAST_OF_ROW)
+		{
+			incoming->values[i] = local->values[i];
+			incoming->nulls[i] = local->nulls[i];
+		}
+		if ((column->rule == RULE_LAST || column->rule == RULE_FIRST) && write.stamp > 0)
+			row_version_set_column(&struck, column->name, column->rule == RULE_FIRST, write);
+	}
+	incoming->version = struck;
+}
+
+static bool
+is_stamped(const ColumnRule *column)
+{
+	return column->rule == RULE_LAST_OF_ROW || column->rule == RULE_LAST || column->rule == RULE_FIRST;
+}
+
+/* The write that a column's value is of. */
+static WriteStamp
+stamp_of(const ColumnRule *column, const RowVersion *version)
+{
+	const ColumnStamp *first;
+	WriteStamp	never = {0};
+
+	if (column->rule == RULE_LAST)
+		return row_version_column(version, column->name);
+	if (column->rule != RULE_FIRST)
+		return version->row;
+	first = row_version_find_column(version, column->name);
+	return first != NULL && first->first ? first->write : never;
 }
 
 static ReplicatedOutcome
@@ -149,15 +221,28 @@ bury(RowStore *store, TableRules *rules, const RowImage *row)
 					row_text_image(rules, row->values, row->nulls));
 }
 
-/* A row came in of which there is a tombstone: returns what is to be inserted. */
+/*
+ * A row came in of which there is a tombstone: returns what is to be inserted.
+ *
+ * If the tombstone is settled, no row comes in that was sent by somebody who didn't
+ * have it.  So one that doesn't go on from it is from somebody who has removed it.
+ */
 static HeapTuple
 meet_tombstone(Relation relation, TableRules *rules, RowImage *incoming, const char *key,
 			   Tombstone *tombstone, ReplicatedOutcome *outcome)
 {
 	RowImage	buried = tombstone_row(rules, tombstone, incoming->values);
 	RowImage	merged;
-	bool		changed = row_merge(relation, rules, &buried, incoming, CONFLICT_UPDATE_DELETE, &merged);
+	bool		changed;
 
+	if (row_version_order(&incoming->version, &tombstone->version) != VERSION_AFTER &&
+		tombstone_is_settled(rules, key, tombstone))
+	{
+		tombstone_remove(tombstone);
+		*outcome = REPLICATED_INSERTED;
+		return incoming->tuple;
+	}
+	changed = row_merge(relation, rules, &buried, incoming, CONFLICT_UPDATE_DELETE, &merged);
 	*outcome = REPLICATED_DELETED;
 	if (!changed)
 		return NULL;
@@ -177,11 +262,7 @@ meet_tombstone(Relation relation, TableRules *rules, RowImage *incoming, const c
 static void
 heed(Relation relation, const RowImage *local, const RowImage *incoming)
 {
-	uint64		latest = incoming->version.row.stamp;
-
-	for (int i = 0; i < incoming->version.ncolumns; i++)
-		latest = Max(latest, incoming->version.columns[i].write.stamp);
-	if (!clock_witness((int64) latest))
+	if (!clock_witness((int64) row_version_latest(&incoming->version)))
 	{
 		Conflict	conflict = {
 			.kind = CONFLICT_FAR_STAMP,
@@ -256,9 +337,8 @@ replicated_tombstone(const char *table, const char *key, struct varlena **versio
 	bool		keep = true;
 
 	burial.relation = open_attached(table, &burial.rules);
-	/* Of a table that isn't attached here, or not yet. */
 	if (burial.relation == NULL)
-		return true;
+		return keep_for_later(table, key, version);
 	burial.incoming.version = row_version_read(*version);
 	burial.incoming.image = *image;
 	burial.key_values = palloc0(sizeof(Datum) * burial.rules->ncolumns);
@@ -282,6 +362,27 @@ replicated_tombstone(const char *table, const char *key, struct varlena **versio
 	*image = burial.incoming.image;
 	table_close(burial.relation, NoLock);
 	return keep;
+}
+
+/* Of a table that isn't attached here, or not yet: only tombstones meet. */
+static bool
+keep_for_later(const char *table, const char *key, struct varlena **version)
+{
+	TableRules	unknown = {.name = table};
+	RowVersion	incoming = row_version_read(*version);
+	RowVersion	merged;
+	Tombstone  *there;
+
+	key_lock_exclusive(InvalidOid, psprintf("%s %s", table, key));
+	there = tombstone_find(&unknown, key);
+	if (there == NULL)
+		return true;
+	merged = row_version_merge(&there->version, &incoming);
+	if (row_version_equal(&merged, &there->version))
+		return false;
+	tombstone_remove(there);
+	*version = row_version_write(&merged);
+	return true;
 }
 
 /* The table of this name if it is here and attached; else NULL. */

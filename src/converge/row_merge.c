@@ -119,6 +119,15 @@ row_same_value(const ColumnRule *column, const RowImage *a, const RowImage *b)
 	return datum_image_eq(a->values[i], b->values[i], column->byval, column->length);
 }
 
+/* Is the value a long one that the row only points to? */
+bool
+row_is_stored_elsewhere(const ColumnRule *column, const RowImage *row)
+{
+	int			i = column->number - 1;
+
+	return column->length == -1 && !row->nulls[i] && VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(row->values[i]));
+}
+
 /* --- merging ------------------------------------------------------------- */
 
 /*

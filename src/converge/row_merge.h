@@ -27,6 +27,7 @@ extern RowImage row_image(TableRules *rules, TupleDesc desc, HeapTuple tuple);
 extern RowImage row_image_empty(TableRules *rules);
 extern HeapTuple row_image_tuple(TableRules *rules, TupleDesc desc, RowImage *row);
 extern bool row_same_value(const ColumnRule *column, const RowImage *a, const RowImage *b);
+extern bool row_is_stored_elsewhere(const ColumnRule *column, const RowImage *row);
 extern Datum row_column_join(ColumnRule *column, Relation relation, const RowImage *a, const RowImage *b, bool *isnull);
 
 extern bool row_merge(Relation relation, TableRules *rules, const RowImage *local, const RowImage *incoming,

@@ -39,6 +39,7 @@
 #include "utils/rel.h"
 
 #include "converge/conflict_counters.h"
+#include "converge/conflict_log.h"
 #include "converge/skipped_updates.h"
 #include "core/compat.h"
 
@@ -57,7 +58,7 @@ typedef struct SkippedText
 {
 	char	   *text;			/* in TopTransactionContext */
 	uint64		count;
-}			SkippedText;
+} SkippedText;
 
 static emit_log_hook_type prev_emit_log_hook = NULL;
 
@@ -199,7 +200,7 @@ keep_text(const ErrorData *edata)
 	if (text == NULL)
 		return;
 	snprintf(text, size, "%s\n%s", edata->message, context);
-	for (SkippedText * other = texts; other < texts + ntexts; other++)
+	for (SkippedText *other = texts; other < texts + ntexts; other++)
 	{
 		if (strcmp(other->text, text) == 0)
 		{
@@ -235,6 +236,7 @@ count_skipped(void)
 		for (uint64 n = 0; n < texts[i].count; n++)
 			conflict_counters_count(relation, InvalidAttrNumber, CONFLICT_UPDATE_MISSING,
 									RESOLUTION_KEPT_LOCAL);
+		conflict_log_skipped(relation, texts[i].count);
 	}
 }
 

@@ -31,6 +31,7 @@
 #include "core/extension.h"
 
 #define TABLE_NAME "tombstones"
+#define SETTLED_TABLE_NAME "settled_tombstones"
 
 static Tombstone *read_tombstone(TupleTableSlot *slot);
 
@@ -84,6 +85,37 @@ read_tombstone(TupleTableSlot *slot)
 	if (!slot->tts_isnull[TOMBSTONE_IMAGE - 1])
 		tombstone->image = DatumGetJsonbPCopy(slot->tts_values[TOMBSTONE_IMAGE - 1]);
 	return tombstone;
+}
+
+/*
+ * tombstone_is_settled
+ *		Do all members of the group have it, and nothing older on its way to us?
+ *
+ * Then some may have removed it: see group/tombstone_purge.c.
+ */
+bool
+tombstone_is_settled(TableRules *rules, const char *key, const Tombstone *tombstone)
+{
+	Relation	relation = table_open(extension_relation(SETTLED_TABLE_NAME), AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		settled = false;
+
+	ScanKeyInit(&keys[0], TOMBSTONE_RELATION, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(rules->name));
+	ScanKeyInit(&keys[1], TOMBSTONE_KEY, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(key));
+	scan = systable_beginscan(relation, COMPAT_PRIMARY_KEY_INDEX(relation), true, GetTransactionSnapshot(), 2, keys);
+	if ((tuple = systable_getnext(scan)) != NULL)
+	{
+		bool		isnull;
+		Datum		value = heap_getattr(tuple, TOMBSTONE_VERSION, RelationGetDescr(relation), &isnull);
+		RowVersion	version = row_version_read((struct varlena *) PG_DETOAST_DATUM(value));
+
+		settled = row_version_equal(&version, &tombstone->version);
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return settled;
 }
 
 /* There is none of this key. */

@@ -38,6 +38,7 @@ enum
 
 extern Tombstone *tombstone_find(TableRules *rules, const char *key);
 extern bool tombstone_any(TableRules *rules, const char *key);
+extern bool tombstone_is_settled(TableRules *rules, const char *key, const Tombstone *tombstone);
 extern void tombstone_write(TableRules *rules, const char *key, const RowVersion *version, Jsonb *image);
 extern void tombstone_remove(const Tombstone *tombstone);
 extern void tombstone_remove_all(const char *table);

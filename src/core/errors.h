@@ -26,6 +26,9 @@
 /* of warnings: the same */
 #define ERRCODE_WARNING_UNCONFIRMED_COMMIT MAKE_SQLSTATE('0', '1', 'Y', 'C', '2')
 
+/* a row belongs to another member, which alone may write it */
+#define ERRCODE_OTHER_OWNER			MAKE_SQLSTATE('Y', 'C', '0', '0', '4')
+
 /* of warnings: the answer may be older than what was promised */
 #define ERRCODE_WARNING_STALE_ANSWER MAKE_SQLSTATE('0', '1', 'Y', 'C', '1')
 

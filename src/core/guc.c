@@ -216,7 +216,7 @@ guc_init(void)
 	/* set by anyone */
 	DefineCustomBoolVariable("consistency.write_forwarding",
 							 "Whether a replica sends writes, and what else only a primary can do, to the primary.",
-							 "Off, such statements fail at a replica as they do without this extension.",
+							 "And whether writes of other members' rows are sent to these, where a table has it so. Off, such statements fail.",
 							 &guc_write_forwarding,
 							 true,
 							 PGC_USERSET, 0,

@@ -421,13 +421,18 @@ consistency_clock_next(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(clock_next(PG_GETARG_INT64(0)));
 }
 
+/* The time that a stamp stands for. */
+TimestampTz
+clock_time(int64 stamp)
+{
+	return ((stamp >> CLOCK_COUNTER_BITS) - EPOCH_MS) * 1000;
+}
+
 /* consistency.clock_time(stamp bigint) returns timestamptz */
 Datum
 consistency_clock_time(PG_FUNCTION_ARGS)
 {
-	int64		ms = PG_GETARG_INT64(0) >> CLOCK_COUNTER_BITS;
-
-	PG_RETURN_TIMESTAMPTZ((ms - EPOCH_MS) * 1000);
+	PG_RETURN_TIMESTAMPTZ(clock_time(PG_GETARG_INT64(0)));
 }
 
 /*

@@ -13,11 +13,14 @@
 #ifndef CONSISTENCY_CRDT_CLOCK_H
 #define CONSISTENCY_CRDT_CLOCK_H
 
+#include "datatype/timestamp.h"
+
 /* bits of a stamp that count within a millisecond */
 #define CLOCK_COUNTER_BITS 16
 
 extern void clock_init(void);
 extern int64 clock_next(int64 seen);
 extern bool clock_witness(int64 seen);
+extern TimestampTz clock_time(int64 stamp);
 
 #endif							/* CONSISTENCY_CRDT_CLOCK_H */

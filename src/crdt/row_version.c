@@ -245,6 +245,22 @@ row_version_lives(const RowVersion *version)
 		(version->deleted.n == 0 || !vector_within(&version->seen, &version->deleted));
 }
 
+/* The highest stamp in the version; 0 if there is none. */
+uint64
+row_version_latest(const RowVersion *version)
+{
+	uint64		latest = version->row.stamp;
+
+	for (int i = 0; i < version->ncolumns; i++)
+		latest = Max(latest, version->columns[i].write.stamp);
+	for (int i = 0; i < version->nvalues; i++)
+	{
+		for (int j = 0; j < version->values[i].n; j++)
+			latest = Max(latest, version->values[i].values[j].write.stamp);
+	}
+	return latest;
+}
+
 /* Are they the same state? */
 bool
 row_version_equal(const RowVersion *a, const RowVersion *b)

@@ -103,6 +103,7 @@ typedef enum VersionOrder
 extern RowVersion row_version_merge(const RowVersion *a, const RowVersion *b);
 extern VersionOrder row_version_order(const RowVersion *a, const RowVersion *b);
 extern bool row_version_lives(const RowVersion *version);
+extern uint64 row_version_latest(const RowVersion *version);
 extern bool row_version_equal(const RowVersion *a, const RowVersion *b);
 extern bool row_version_knows(const RowVersion *version, WriteStamp write);
 extern bool row_version_discards(const RowVersion *winner, const RowVersion *loser);

@@ -18,12 +18,26 @@
 #include "exec/check.h"
 
 #define CHECK_COLUMNS 5
+#define MAX_CHECKS 8
+
+/* of later stages */
+static check_fn checks[MAX_CHECKS];
+static int	nchecks = 0;
 
 static void judge(CheckCluster *cluster);
 static void put_findings(ReturnSetInfo *rsinfo, const List *findings);
 static void put_finding(ReturnSetInfo *rsinfo, const CheckFinding *finding);
 
 PG_FUNCTION_INFO_V1(consistency_check);
+
+/* What else is to be looked for.  Only while the library is being preloaded. */
+void
+check_register(check_fn check)
+{
+	if (nchecks >= MAX_CHECKS)
+		elog(ERROR, "too many checks");
+	checks[nchecks++] = check;
+}
 
 /*
  * consistency.check()
@@ -58,6 +72,8 @@ judge(CheckCluster *cluster)
 	cluster->database = get_database_name(MyDatabaseId);
 	check_collect(cluster);
 	check_cluster(cluster);
+	for (int i = 0; i < nchecks; i++)
+		checks[i] (cluster);
 }
 
 /* Show the findings, the worst first. */

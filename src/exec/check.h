@@ -7,6 +7,9 @@
  * judge them, each node by itself and all of them together.  These two are
  * pure: facts in, findings out.
  *
+ * What later stages know of this very database they look for by themselves
+ * (check_register()).
+ *
  * A fact is a name and a value, both texts, as consistency.node_facts() (in
  * check.sql) tells them.  One that is missing is not judged: the node may run
  * another version of this library.
@@ -69,6 +72,11 @@ typedef struct CheckCluster
 	List	   *findings;		/* CheckFinding, as they were found */
 } CheckCluster;
 
+/* What later stages look for in this database. */
+typedef void (*check_fn) (CheckCluster *cluster);
+
+extern void check_register(check_fn check);
+
 extern void check_collect(CheckCluster *cluster);
 extern void check_cluster(CheckCluster *cluster);
 
@@ -77,6 +85,8 @@ extern void check_node(CheckCluster *cluster, const CheckNode *node);
 extern const char *check_fact(const CheckNode *node, const char *name);
 extern const char *check_fact_of(const CheckNode *node, const char *prefix, const char *name);
 extern bool check_fact_is(const CheckNode *node, const char *name, const char *value);
+
+/* for all */
 extern void check_report(CheckCluster *cluster, CheckSeverity severity, const char *node,
 						 const char *subject, const char *problem, const char *mend);
 extern char *check_mend_setting(const char *setting, const char *value);

@@ -46,9 +46,6 @@
 #include "remote/connect.h"
 #include "session/declaration.h"
 
-/* how long a rollback may take to be answered, milliseconds */
-#define ROLLBACK_LIMIT_MS 2000
-
 typedef struct ForwardTransaction
 {
 	RemoteConnection *connection;	/* NULL: nothing runs there */
@@ -87,8 +84,6 @@ static void raise_commit_failure(RemoteQuery *query);
 static bool node_is_gone(void *arg);
 static void roll_back(void);
 static void roll_back_level(int level);
-static bool run_now(const char *sql);
-static bool read_results_now(PGconn *conn, TimestampTz deadline);
 static void lose(void);
 static void forget(void);
 static void error_lost(void) pg_attribute_noreturn();
@@ -503,7 +498,8 @@ roll_back(void)
 	if (current.running)
 		done = false;
 	else
-		done = PQtransactionStatus(connection->conn) == PQTRANS_IDLE || run_now("ROLLBACK");
+		done = PQtransactionStatus(connection->conn) == PQTRANS_IDLE ||
+			connection_run_now(connection, "ROLLBACK");
 	if (done)
 	{
 		node_connection_read_token(connection);
@@ -521,54 +517,11 @@ roll_back_level(int level)
 	snprintf(sql, sizeof(sql), "ROLLBACK TO SAVEPOINT s%d; RELEASE SAVEPOINT s%d", level, level);
 	level_text_drop(&current.queue, level);
 	level_text_drop(&current.cursors, level);
-	if (current.running || !run_now(sql))
+	if (current.running || !connection_run_now(current.connection, sql))
 		lose();
 	else
 		remote_settings_return(current.connection, REMOTE_SETTINGS_UNDONE);
 	current.levels = level - 1;
-}
-
-/*
- * Run a command over the transaction's connection, while a transaction or
- * subtransaction is being aborted: no error may be raised.
- */
-static bool
-run_now(const char *sql)
-{
-	PGconn	   *conn = current.connection->conn;
-
-	return PQexitPipelineMode(conn) && PQsendQuery(conn, sql) &&
-		read_results_now(conn,
-						 TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ROLLBACK_LIMIT_MS));
-}
-
-/* Read results up to their end; false if there is an error, or none in time. */
-static bool
-read_results_now(PGconn *conn, TimestampTz deadline)
-{
-	bool		ok = true;
-
-	for (;;)
-	{
-		PGresult   *result;
-
-		while (PQflush(conn) > 0 || PQisBusy(conn))
-		{
-			long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
-
-			if (left <= 0)
-				return false;
-			(void) WaitLatchOrSocket(MyLatch, WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-									 PQsocket(conn), left, wait_event_remote());
-			if (!PQconsumeInput(conn))
-				return false;
-		}
-		result = PQgetResult(conn);
-		if (result == NULL)
-			return ok && PQstatus(conn) == CONNECTION_OK;
-		ok &= PQresultStatus(result) == PGRES_COMMAND_OK;
-		PQclear(result);
-	}
 }
 
 /* The connection broke, and with it all that was done there. */

@@ -13,24 +13,28 @@ CREATE TABLE consistency.groups (
     group_name text PRIMARY KEY,
     member text NOT NULL,
     origin text NOT NULL DEFAULT 'any' CHECK (origin IN ('any', 'none')),
-    joined_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+    joined_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    settled_round bigint,
+    counted text[]
 ) USING heap;
 COMMENT ON TABLE consistency.groups IS 'groups that this database is a member of';
 COMMENT ON COLUMN consistency.groups.group_name IS 'name of the group';
 COMMENT ON COLUMN consistency.groups.member IS 'name of this database in it';
 COMMENT ON COLUMN consistency.groups.origin IS 'what members send: any change, or (none) only those made by their own clients';
 COMMENT ON COLUMN consistency.groups.joined_at IS 'when it joined';
+COMMENT ON COLUMN consistency.groups.settled_round IS 'tombstones noted in this round and before are settled: all members have them';
+COMMENT ON COLUMN consistency.groups.counted IS 'members that were counted for that';
 
 -- What members tell each other.  A row is written by one member and published to
 -- all, in the stream of that member's changes: whoever has a row has what its writer
 -- had sent before.
 --
--- A member that leaves sends a row about itself as its last message.  The others
--- write that they have dropped their subscriptions to it ("removed").  One has all
--- that any of them got from it, once it has that last message, or else the word of
--- each remaining member: what they got they have sent on ahead of their word.
--- (With origin none nothing is sent on; then only the last message counts.)  Then
--- it confirms, and when all have, the replica ids of who left are retired.
+-- A member that leaves sends a row about itself as its last message ("left").  Who
+-- stays writes that he takes nothing more from it ("removed"), if he can after that
+-- message has come.  Who has the word of each remaining member has all that any of
+-- them got from the one that left, since it was sent on ahead of that word.  (With
+-- origin none nothing is sent on, and the last message must have come, too.)  Then he
+-- confirms, and when all have, the replica ids of who left are retired.
 CREATE TABLE consistency.group_reports (
     group_name text,
     about text,
@@ -43,7 +47,8 @@ CREATE TABLE consistency.group_reports (
     tables jsonb,
     round bigint,
     received jsonb,
-    stable jsonb,
+    settled jsonb,
+    counted text[],
     reported_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     PRIMARY KEY (group_name, about, by)
 ) USING heap;
@@ -57,9 +62,10 @@ COMMENT ON COLUMN consistency.group_reports.state_stamp IS 'since when; of sever
 COMMENT ON COLUMN consistency.group_reports.confirmed IS 'the writer has all that any member ever got from it';
 COMMENT ON COLUMN consistency.group_reports.replica_ids IS 'of itself: the replica ids that it has drawn';
 COMMENT ON COLUMN consistency.group_reports.tables IS 'of itself: tables that converge, with their rules';
-COMMENT ON COLUMN consistency.group_reports.round IS 'of itself: number of the latest report of progress';
+COMMENT ON COLUMN consistency.group_reports.round IS 'of itself: number of its latest consistency.purge_tombstones()';
 COMMENT ON COLUMN consistency.group_reports.received IS 'of itself: the round of each other member that it had got by then';
-COMMENT ON COLUMN consistency.group_reports.stable IS 'of itself: the round of each other member that it had got when it sent what all have got since';
+COMMENT ON COLUMN consistency.group_reports.settled IS 'of itself: the round of each other member up to which their tombstones are settled here';
+COMMENT ON COLUMN consistency.group_reports.counted IS 'of itself: members that were counted for that';
 COMMENT ON COLUMN consistency.group_reports.reported_at IS 'when it was written';
 
 CREATE FUNCTION consistency.merge_report() RETURNS trigger
@@ -75,6 +81,7 @@ COMMENT ON TRIGGER replicated ON consistency.group_reports IS
     'of what logical replication brings, only what is new is taken';
 
 -- Our own rounds that not all have got yet, and the last one that they have.
+-- See tombstone_purge.sql.
 CREATE TABLE consistency.group_rounds (
     group_name text,
     round bigint,
@@ -85,6 +92,21 @@ COMMENT ON TABLE consistency.group_rounds IS 'this member''s reports of progress
 COMMENT ON COLUMN consistency.group_rounds.group_name IS 'the group';
 COMMENT ON COLUMN consistency.group_rounds.round IS 'number of the report';
 COMMENT ON COLUMN consistency.group_rounds.received IS 'the round of each other member that had come by then';
+
+CREATE TABLE consistency.tombstone_rounds (
+    relation text COLLATE "C",
+    key text COLLATE "C",
+    version row_version NOT NULL,
+    round bigint NOT NULL,
+    PRIMARY KEY (relation, key)
+) USING heap;
+COMMENT ON TABLE consistency.tombstone_rounds IS 'since which round of this member each tombstone has been here';
+COMMENT ON COLUMN consistency.tombstone_rounds.relation IS 'as in consistency.tombstones';
+COMMENT ON COLUMN consistency.tombstone_rounds.key IS 'as in consistency.tombstones';
+COMMENT ON COLUMN consistency.tombstone_rounds.version IS 'as it was then: another one is noted anew';
+COMMENT ON COLUMN consistency.tombstone_rounds.round IS 'first round that was told to the group after it had come';
+REVOKE ALL ON consistency.tombstone_rounds FROM PUBLIC;
+GRANT SELECT ON consistency.tombstone_rounds TO pg_monitor;
 
 REVOKE ALL ON consistency.groups, consistency.group_reports, consistency.group_rounds FROM PUBLIC;
 GRANT SELECT ON consistency.groups, consistency.group_reports, consistency.group_rounds TO pg_monitor;
@@ -203,44 +225,14 @@ COMMENT ON FUNCTION consistency.group_is_ready(text) IS
     'does this member get the changes of all others, with nothing to be copied first?';
 REVOKE ALL ON FUNCTION consistency.group_is_ready(text) FROM PUBLIC;
 
--- Up to which of our rounds all others have got everything; null: none.
-CREATE FUNCTION consistency.group_acknowledged(group_name text) RETURNS bigint
-    LANGUAGE sql STABLE STRICT PARALLEL RESTRICTED
-BEGIN ATOMIC
-    SELECT CASE WHEN count(*) = 0 THEN 9223372036854775807
-                WHEN count(*) = count(r.received ->> g.member) THEN min((r.received ->> g.member)::bigint) END
-      FROM consistency.groups g
-           JOIN consistency.group_members m ON m.group_name = g.group_name
-           LEFT JOIN consistency.group_reports r
-                  ON r.group_name = g.group_name AND r.about = m.member AND r.by = m.member
-     WHERE g.group_name = $1 AND m.member <> g.member AND m.state <> 'retired';
-END;
-COMMENT ON FUNCTION consistency.group_acknowledged(text) IS
-    'up to which of its own rounds all others have got what this member has sent; null: none';
-REVOKE ALL ON FUNCTION consistency.group_acknowledged(text) FROM PUBLIC;
-
--- Who we are by now, how far we have got, and confirmations.
+-- Who we are by now, how far we had got at the last round, and confirmations.
 CREATE FUNCTION consistency.report_progress(group_name text) RETURNS void
     LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE
 BEGIN ATOMIC
-    -- a round more, and what had come from the others by then
-    INSERT INTO consistency.group_rounds (group_name, round, received)
-    SELECT g.group_name,
-           consistency.clock_next(
-               coalesce((SELECT max(x.stamp) FROM consistency.group_reports x WHERE x.group_name = $1), 0)),
-           coalesce((SELECT jsonb_object_agg(r.by, r.round) FROM consistency.group_reports r
-                      WHERE r.group_name = $1 AND r.about = r.by AND r.by <> g.member AND r.round IS NOT NULL),
-                    '{}')
-      FROM consistency.groups g
-     WHERE g.group_name = $1 AND consistency.group_is_ready($1);
-    -- the latest one that all others have got is the oldest that is needed
-    DELETE FROM consistency.group_rounds o
-     WHERE o.group_name = $1 AND o.round < (SELECT max(n.round) FROM consistency.group_rounds n
-                                             WHERE n.group_name = $1 AND n.round <= consistency.group_acknowledged($1));
     -- our row
     INSERT INTO consistency.group_reports AS r
-           (group_name, about, by, stamp, state, state_stamp, replica_ids, tables, round, received, stable)
-    SELECT g.group_name, g.member, g.member, s.stamp, 'active', s.stamp, i.ids, t.tables, n.round, n.received, a.received
+           (group_name, about, by, stamp, state, state_stamp, replica_ids, tables, round, received, settled, counted)
+    SELECT g.group_name, g.member, g.member, s.stamp, 'active', s.stamp, i.ids, t.tables, n.round, n.received, a.received, g.counted
       FROM consistency.groups g
            CROSS JOIN LATERAL (SELECT consistency.clock_next(
                         coalesce((SELECT max(x.stamp) FROM consistency.group_reports x WHERE x.group_name = $1), 0))) s (stamp)
@@ -255,12 +247,12 @@ BEGIN ATOMIC
            LEFT JOIN LATERAL (SELECT o.round, o.received FROM consistency.group_rounds o
                                WHERE o.group_name = $1 ORDER BY o.round DESC LIMIT 1) n ON true
            LEFT JOIN LATERAL (SELECT o.received FROM consistency.group_rounds o
-                               WHERE o.group_name = $1 AND o.round <= consistency.group_acknowledged($1)
+                               WHERE o.group_name = $1 AND o.round <= g.settled_round
                                ORDER BY o.round DESC LIMIT 1) a ON true
      WHERE g.group_name = $1
     ON CONFLICT (group_name, about, by) DO UPDATE
        SET stamp = excluded.stamp, replica_ids = excluded.replica_ids, tables = excluded.tables,
-           round = excluded.round, received = excluded.received, stable = excluded.stable,
+           round = excluded.round, received = excluded.received, settled = excluded.settled, counted = excluded.counted,
            reported_at = excluded.reported_at;
     -- who has left, and nothing of it is still to come
     UPDATE consistency.group_reports r
@@ -272,15 +264,15 @@ BEGIN ATOMIC
        AND r.group_name = $1 AND r.about = m.member AND r.by = g.member AND r.by <> r.about
        AND r.state = 'removed' AND r.state_stamp > m.joined AND NOT r.confirmed
        AND consistency.group_is_ready($1)
-       AND (EXISTS (SELECT FROM consistency.group_reports l
-                     WHERE l.group_name = $1 AND l.about = m.member AND l.by = m.member
-                       AND l.state = 'left' AND l.state_stamp > m.joined)
-            OR g.origin = 'any' AND NOT EXISTS (
-                   SELECT FROM consistency.group_memberships o
-                    WHERE o.group_name = $1 AND o.is_member
-                      AND NOT EXISTS (SELECT FROM consistency.group_reports w
-                                       WHERE w.group_name = $1 AND w.about = m.member AND w.by = o.member
-                                         AND w.state = 'removed' AND w.state_stamp > m.joined)));
+       AND NOT EXISTS (SELECT FROM consistency.group_memberships o
+                        WHERE o.group_name = $1 AND o.is_member
+                          AND NOT EXISTS (SELECT FROM consistency.group_reports w
+                                           WHERE w.group_name = $1 AND w.about = m.member AND w.by = o.member
+                                             AND w.state = 'removed' AND w.state_stamp > m.joined))
+       AND (g.origin = 'any'
+            OR EXISTS (SELECT FROM consistency.group_reports l
+                        WHERE l.group_name = $1 AND l.about = m.member AND l.by = m.member
+                          AND l.state = 'left' AND l.state_stamp > m.joined));
 END;
 COMMENT ON FUNCTION consistency.report_progress(text) IS
     'tells the group how far this member has got, and confirms that it has all of members that have left';

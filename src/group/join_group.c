@@ -48,8 +48,9 @@ typedef struct Joining
 static const char *own_name(const char *group, const char *given);
 static const char *choose_origin(const char *group, const char *given);
 static GroupMember *ask_facts(GroupRun *run, const char *name, Oid serverid);
+static void refuse_unfit(const List *members);
 static void refuse_twins(const List *members);
-static void refuse_unfit(const GroupMember *member);
+static void refuse_state(const GroupMember *member);
 static List *without_removed(GroupRun *run, List *members);
 static void declare_all(Joining *joining);
 static void subscribe_all(Joining *joining);
@@ -82,6 +83,7 @@ consistency_join_group(PG_FUNCTION_ARGS)
 	joining.dry_run = PG_GETARG_BOOL(4);
 
 	joining.members = group_ask_members(&joining.run, joining.member);
+	refuse_unfit(joining.members);
 	joining.members = without_removed(&joining.run, joining.members);
 	declare_all(&joining);
 	subscribe_all(&joining);
@@ -162,8 +164,7 @@ choose_origin(const char *group, const char *given)
 
 /*
  * group_ask_members
- *		Ask all declared peers who they are, and refuse what can't be a group.
- *		Ourselves come first.
+ *		Ask all declared peers who they are.  Ourselves come first.
  */
 List *
 group_ask_members(GroupRun *run, const char *own_name)
@@ -180,9 +181,6 @@ group_ask_members(GroupRun *run, const char *own_name)
 		group_check_names(run->group, server->servername);
 		members = lappend(members, ask_facts(run, server->servername, server->serverid));
 	}
-	refuse_twins(members);
-	foreach(cell, members)
-		refuse_unfit(lfirst(cell));
 	return members;
 }
 
@@ -218,6 +216,22 @@ ask_facts(GroupRun *run, const char *name, Oid serverid)
 	return member;
 }
 
+/* What can't be a group. */
+static void
+refuse_unfit(const List *members)
+{
+	ListCell   *cell;
+
+	refuse_twins(members);
+	foreach(cell, members)
+	{
+		const GroupMember *member = lfirst(cell);
+
+		if (member->answers)
+			refuse_state(member);
+	}
+}
+
 /* Nobody can be in a group twice. */
 static void
 refuse_twins(const List *members)
@@ -251,10 +265,8 @@ refuse_twins(const List *members)
 }
 
 static void
-refuse_unfit(const GroupMember *member)
+refuse_state(const GroupMember *member)
 {
-	if (!member->answers)
-		return;
 	if (member->in_recovery)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -40,6 +40,7 @@ typedef struct Leaving
 } Leaving;
 
 static GroupMember *find(const List *members, const char *name);
+static GroupMember *find_remaining(const Leaving *leaving);
 static bool depart(Leaving *leaving);
 static bool forget(Leaving *leaving);
 static bool query_member(const GroupMember *member, const char *query, List **rows);
@@ -82,7 +83,7 @@ consistency_leave_group(PG_FUNCTION_ARGS)
 	if (!depart(&leaving))
 		return (Datum) 0;
 	forgotten = forget(&leaving);
-	if (!leaving.dry_run && strcmp(own, leaving.leaver) != 0)
+	if (!leaving.dry_run)
 		await_retirement(&leaving);
 	if (forgotten && leaving.leaving && leaving.leaving->answers && leaving.leaving->own_name)
 		(void) group_ask_member(&leaving.run, leaving.leaving,
@@ -102,6 +103,22 @@ find(const List *members, const char *name)
 		GroupMember *member = lfirst(cell);
 
 		if (strcmp(member->name, name) == 0)
+			return member;
+	}
+	return NULL;
+}
+
+/* Somebody who stays and answers: ourselves if we do. */
+static GroupMember *
+find_remaining(const Leaving *leaving)
+{
+	ListCell   *cell;
+
+	foreach(cell, leaving->members)
+	{
+		GroupMember *member = lfirst(cell);
+
+		if (member != leaving->leaving && member->answers && member->own_name)
 			return member;
 	}
 	return NULL;
@@ -172,14 +189,16 @@ static void
 await_retirement(Leaving *leaving)
 {
 	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PATIENCE_MS);
-	const GroupMember *here = linitial(leaving->members);
+	const GroupMember *witness = find_remaining(leaving);
 	char	   *query = psprintf("SELECT consistency.report_progress(%s)",
 								 group_literal(leaving->run.group));
 	int			nap_us = 10000;
 	List	   *rows;
 	ListCell   *cell;
 
-	while (!is_retired(leaving, here) && GetCurrentTimestamp() < deadline)
+	if (witness == NULL)
+		return;
+	while (!is_retired(leaving, witness) && GetCurrentTimestamp() < deadline)
 	{
 		bool		all = true;
 
@@ -199,7 +218,7 @@ await_retirement(Leaving *leaving)
 		(void) nap(&nap_us, LONGEST_NAP_US, deadline, PG_WAIT_EXTENSION);
 	}
 	group_show(&leaving->run, leaving->leaver, NULL,
-			   is_retired(leaving, here) ? "its replica ids are retired" :
+			   is_retired(leaving, witness) ? "its replica ids are retired" :
 			   "its replica ids aren't retired yet: see consistency.group_members, and call this again");
 }
 

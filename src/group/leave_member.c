@@ -26,6 +26,9 @@
 /* a walsender ends when its client goes, or is told to */
 #define SLOT_LIMIT_MS 10000
 
+/* what a member knows of a group */
+static const char *const group_tables[] = {"group_reports", "group_rounds", "groups"};
+
 #define SUBSCRIPTIONS_QUERY \
 	"SELECT s.subname, s.subenabled FROM pg_catalog.pg_subscription s" \
 	" JOIN pg_catalog.pg_database d ON d.oid = s.subdbid" \
@@ -124,12 +127,14 @@ consistency_disband_member(PG_FUNCTION_ARGS)
 		drop_slot(&commands, group_slot(group, ((TextRow *) lfirst(cell))->values[0]));
 	member_command_run(&commands, psprintf("DROP PUBLICATION IF EXISTS %s",
 										   quote_identifier(group_publication(group))));
-	member_command_run(&commands, psprintf("DELETE FROM consistency.group_reports WHERE group_name = %s",
-										   group_literal(group)));
-	member_command_run(&commands, psprintf("DELETE FROM consistency.group_rounds WHERE group_name = %s",
-										   group_literal(group)));
-	member_command_run(&commands, psprintf("DELETE FROM consistency.groups WHERE group_name = %s",
-										   group_literal(group)));
+	for (int i = 0; i < lengthof(group_tables); i++)
+		member_command_run(&commands, psprintf("DELETE FROM consistency.%s WHERE group_name = %s",
+											   group_tables[i], group_literal(group)));
+	if (group_select_row("SELECT FROM consistency.groups") == NULL)
+	{
+		member_command_run(&commands, "DELETE FROM consistency.tombstone_rounds");
+		member_command_run(&commands, "DELETE FROM consistency.settled_tombstones");
+	}
 	return (Datum) 0;
 }
 

@@ -48,10 +48,9 @@ typedef struct OwnSession
 	int			sqlstate;		/* of an error */
 	int			ncolumns;
 	int			used;			/* bytes of text */
-	char		text[FLEXIBLE_ARRAY_MEMBER];	/* first the query, then the
-												 * answer: each value is a
-												 * byte that says whether it
-												 * is null, then a string */
+	char text[	FLEXIBLE_ARRAY_MEMBER]; /* first the query, then the answer:
+										 * each value is a byte that says
+										 * whether it is null, then a string */
 } OwnSession;
 
 PGDLLEXPORT void own_session_main(Datum arg);
@@ -229,7 +228,7 @@ put(OwnSession *session, const char *value)
 		elog(ERROR, "answer is too long");
 	session->text[session->used++] = value != NULL;
 	if (value)
-		memcpy(session->text + session->used, value, length);
+		memcpy(session->text +session->used, value, length);
 	session->used += length;
 }
 
@@ -241,7 +240,7 @@ take(const OwnSession *session, int *at)
 
 	if (session->text[(*at)++])
 	{
-		value = pstrdup(session->text + *at);
+		value = pstrdup(session->text +*at);
 		*at += strlen(value) + 1;
 	}
 	return value;

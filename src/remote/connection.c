@@ -28,6 +28,9 @@
 /* before the node closes an idle connection, milliseconds */
 #define GOODBYE_MARGIN_MS 500
 
+/* how long a command may take while something is being aborted, milliseconds */
+#define ABORT_LIMIT_MS 2000
+
 /* place of the socket in a connection's wait set: see make_wait_set() */
 #define WAIT_SET_SOCKET 2
 
@@ -37,6 +40,7 @@ static bool take_place(RemoteConnection *connection, const RemoteConnectionTarge
 					   RemoteError *error);
 static void close_idle(uint64 node);
 static void leave_idle(RemoteConnection *connection);
+static bool read_results_now(PGconn *conn, TimestampTz deadline);
 static bool is_usable(const RemoteConnection *connection);
 static bool has_news(PGconn *conn);
 static void note_settings(RemoteConnection *connection);
@@ -259,6 +263,50 @@ connection_wait(RemoteConnection *connection, int socket_events, long timeout_ms
 		CHECK_FOR_INTERRUPTS();
 	}
 	return nevents > 0;
+}
+
+/*
+ * connection_run_now
+ *		Run a command, or several, while a transaction or subtransaction is being
+ *		aborted: no error may be raised, and it can't take long.  False in vain.
+ */
+bool
+connection_run_now(RemoteConnection *connection, const char *sql)
+{
+	PGconn	   *conn = connection->conn;
+
+	return PQexitPipelineMode(conn) && PQsendQuery(conn, sql) &&
+		read_results_now(conn,
+						 TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ABORT_LIMIT_MS));
+}
+
+/* Read results up to their end; false if there is an error, or none in time. */
+static bool
+read_results_now(PGconn *conn, TimestampTz deadline)
+{
+	bool		ok = true;
+
+	for (;;)
+	{
+		PGresult   *result;
+
+		while (PQflush(conn) > 0 || PQisBusy(conn))
+		{
+			long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+
+			if (left <= 0)
+				return false;
+			(void) WaitLatchOrSocket(MyLatch, WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+									 PQsocket(conn), left, wait_event_remote());
+			if (!PQconsumeInput(conn))
+				return false;
+		}
+		result = PQgetResult(conn);
+		if (result == NULL)
+			return ok && PQstatus(conn) == CONNECTION_OK;
+		ok &= PQresultStatus(result) == PGRES_COMMAND_OK;
+		PQclear(result);
+	}
 }
 
 /*

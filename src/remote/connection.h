@@ -121,6 +121,7 @@ extern void connection_release(RemoteConnection *connection, bool reusable);
 extern int	connection_idle_timeout(const RemoteConnection *connection);
 extern void connection_transaction_ended(RemoteConnection *connection);
 extern void connection_discard_all(void);
+extern bool connection_run_now(RemoteConnection *connection, const char *sql);
 extern bool connection_wait(RemoteConnection *connection, int socket_events, long timeout_ms);
 
 /* cancel.c */

@@ -7,7 +7,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(91);
+SELECT plan(95);
 
 -- all members, as pg_describe_object names them
 CREATE TEMP VIEW member AS
@@ -51,6 +51,7 @@ SELECT bag_eq(
     $$ SELECT what FROM listed $$,
     $$ VALUES ('schema consistency'),
               ('foreign-data wrapper consistency'),
+              ('foreign-data wrapper consistency_peer'),
               ('function consistency.fdw_validator(text[],oid)'),
               ('function consistency.token()'),
               ('function consistency.transaction_status(text)'),
@@ -63,6 +64,15 @@ SELECT bag_eq(
               ('function consistency.drop_policy(regclass)'),
               ('function consistency.policy_fields(text)'),
               ('view consistency.policies'),
+              ('function consistency.set_ownership(regclass,name,text,text)'),
+              ('function consistency.drop_ownership(regclass)'),
+              ('function consistency.guard_owner()'),
+              ('view consistency.owned_tables'),
+              ('function consistency.set_optimistic_lock(regclass,name,text,text)'),
+              ('function consistency.drop_optimistic_lock(regclass)'),
+              ('function consistency.guard_version()'),
+              ('view consistency.optimistic_locks'),
+              ('function consistency.trigger_declaration(oid)'),
               ('function consistency.recommend(boolean,text,double precision,double precision,boolean,boolean,boolean,text,interval,regclass,regrole)'),
               ('function consistency.presets()'),
               ('view consistency.presets'),
@@ -86,6 +96,10 @@ SELECT bag_eq(
               ('view consistency.stat_tables'),
               ('view consistency.stat_violations'),
               ('view consistency.stat_conflicts'),
+              ('sequence consistency.conflict_ids'),
+              ('table consistency.conflicts'),
+              ('function consistency.unresolved(regclass)'),
+              ('function consistency.resolve(regclass,jsonb,name,text)'),
               ('view consistency.violations'),
               ('function consistency.stat_reset()'),
               ('function consistency.node_status()'),
@@ -110,7 +124,29 @@ SELECT bag_eq(
               ('function consistency.clock_next(bigint)'),
               ('function consistency.clock_time(bigint)'),
               ('function consistency.clock()'),
-              ('view consistency.clock') $$,
+              ('view consistency.clock'),
+              ('table consistency.groups'),
+              ('table consistency.group_reports'),
+              ('table consistency.group_rounds'),
+              ('table consistency.tombstone_rounds'),
+              ('table consistency.settled_tombstones'),
+              ('view consistency.group_memberships'),
+              ('view consistency.group_members'),
+              ('function consistency.merge_report()'),
+              ('function consistency.report_member(text,text,text)'),
+              ('function consistency.report_progress(text)'),
+              ('function consistency.group_is_ready(text)'),
+              ('function consistency.group_acknowledged(text)'),
+              ('function consistency.group_settled(text)'),
+              ('function consistency.group_findings()'),
+              ('function consistency.purge_tombstones()'),
+              ('function consistency.declare_member(text,text,text[],text,boolean)'),
+              ('function consistency.subscribe_member(text,text,text,text,boolean,boolean)'),
+              ('function consistency.depart_member(text,boolean)'),
+              ('function consistency.forget_member(text,text,bigint,integer,boolean)'),
+              ('function consistency.disband_member(text,boolean)'),
+              ('function consistency.join_group(text,text,text,boolean,boolean)'),
+              ('function consistency.leave_group(text,text,boolean)') $$,
     'the extension has these members');
 
 -- every member says what it is for
@@ -145,6 +181,17 @@ SELECT has_view('consistency', 'policies', 'consistency.policies is there');
 SELECT columns_are('consistency', 'policies',
     ARRAY['relation', 'kind', 'level', 'max_staleness', 'max_lag', 'on_timeout', 'write_quorum'],
     'columns of consistency.policies');
+SELECT columns_are('consistency', 'owned_tables',
+    ARRAY['relation', 'owner_column', 'owner', 'elsewhere', 'enabled'],
+    'columns of consistency.owned_tables');
+SELECT columns_are('consistency', 'optimistic_locks',
+    ARRAY['relation', 'version_column', 'client_sends', 'unversioned', 'enabled'],
+    'columns of consistency.optimistic_locks');
+SELECT is(proargnames, ARRAY['relation', 'owner_column', 'owner', 'elsewhere'], 'set_ownership: names of its arguments')
+  FROM pg_proc WHERE oid = 'consistency.set_ownership'::regproc;
+SELECT is(proargnames, ARRAY['relation', 'version_column', 'client_sends', 'unversioned'],
+          'set_optimistic_lock: names of its arguments')
+  FROM pg_proc WHERE oid = 'consistency.set_optimistic_lock'::regproc;
 SELECT columns_are('consistency', 'verifications',
     ARRAY['verification', 'node', 'relation', 'state', 'equal', 'differences', 'rows', 'blocks', 'skipped',
           'sample', 'failure', 'begun', 'updated'],
@@ -164,6 +211,16 @@ SELECT columns_are('consistency', 'stat_violations', ARRAY['kind', 'count', 'las
 SELECT columns_are('consistency', 'stat_conflicts',
     ARRAY['relation', 'column', 'kind', 'resolution', 'discarded', 'count', 'last'],
     'columns of consistency.stat_conflicts');
+SELECT columns_are('consistency', 'conflicts',
+    ARRAY['id', 'at', 'relation', 'key', 'column', 'kind', 'resolution', 'discarded', 'count', 'local', 'incoming',
+          'too_large', 'local_at', 'local_stamp', 'local_replica', 'incoming_at', 'incoming_stamp', 'incoming_replica'],
+    'columns of consistency.conflicts');
+SELECT is(tgenabled, 'R', 'others'' conflicts are dropped when they are replicated')
+  FROM pg_trigger WHERE tgrelid = 'consistency.conflicts'::regclass AND NOT tgisinternal;
+SELECT ok(NOT 'consistency.conflicts'::regclass = ANY (extconfig), 'conflicts are not dumped')
+  FROM (SELECT coalesce(extconfig, '{}') AS extconfig FROM pg_extension WHERE extname = 'consistency') e;
+SELECT policies_are('consistency', 'conflicts', ARRAY['readers_of_the_table', 'watchers'],
+    'who sees which conflicts');
 SELECT columns_are('consistency', 'violations',
     ARRAY['time', 'kind', 'datname', 'rolname', 'pid', 'application_name', 'detail'],
     'columns of consistency.violations');

@@ -5,7 +5,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(72);
+SELECT plan(76);
 
 CREATE ROLE tap_nobody;
 CREATE ROLE tap_watcher IN ROLE pg_monitor;
@@ -30,19 +30,26 @@ SELECT bag_eq(
           AND has_function_privilege('tap_nobody', p.oid, 'EXECUTE') $$,
     $$ VALUES ('token'), ('last_read'), ('wait_for'), ('wait_for_replicas'), ('node_status'),
               ('set_policy'), ('drop_policy'), ('policy_fields'),
+              ('attach'), ('detach'), ('merge_change'), ('refuse_truncate'), ('merge_row'), ('merge_tombstone'),
+              ('set_ownership'), ('drop_ownership'), ('guard_owner'),
+              ('set_optimistic_lock'), ('drop_optimistic_lock'), ('guard_version'),
+              ('trigger_declaration'),
               ('transaction_status'), ('transaction_ticket'),
               ('recommend'), ('presets'), ('apply_preset'), ('table_facts'), ('level_facts'), ('advise'),
+              ('unresolved'), ('resolve'),
               ('replica_id'), ('clock_next'), ('clock_time'), ('wait_bounds'),
               ('wait_quantile') $$,
     'functions of PUBLIC');
 SELECT is_empty(
     $$ SELECT c.oid::regclass FROM pg_class c
         WHERE c.relnamespace = 'consistency'::regnamespace AND c.relkind IN ('r', 'v', 'm', 'S', 'p')
-          AND c.relname NOT IN ('policies', 'presets')
+          AND c.relname NOT IN ('policies', 'presets', 'owned_tables', 'optimistic_locks', 'conflicts', 'attached_tables')
           AND has_table_privilege('tap_nobody', c.oid,
                                   'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') $$,
-    'no relation of PUBLIC but policies and presets');
+    'no relation of PUBLIC but what tables declare, presets and conflicts');
 SELECT table_privs_are('consistency', 'policies', 'tap_nobody', ARRAY['SELECT']);
+SELECT table_privs_are('consistency', 'owned_tables', 'tap_nobody', ARRAY['SELECT']);
+SELECT table_privs_are('consistency', 'optimistic_locks', 'tap_nobody', ARRAY['SELECT']);
 SELECT table_privs_are('consistency', 'presets', 'tap_nobody', ARRAY['SELECT']);
 
 -- violations: for those who watch
@@ -50,6 +57,10 @@ SELECT table_privs_are('consistency', 'stat_violations', 'tap_nobody', ARRAY[]::
 SELECT table_privs_are('consistency', 'stat_violations', 'tap_watcher', ARRAY['SELECT']);
 SELECT table_privs_are('consistency', 'stat_conflicts', 'tap_nobody', ARRAY[]::text[]);
 SELECT table_privs_are('consistency', 'stat_conflicts', 'tap_watcher', ARRAY['SELECT']);
+SELECT table_privs_are('consistency', 'conflicts', 'tap_nobody', ARRAY['SELECT'], 'of conflicts a policy says who sees which');
+SELECT ok(relrowsecurity, 'conflicts have row-level security') FROM pg_class WHERE oid = 'consistency.conflicts'::regclass;
+SELECT table_privs_are('consistency', 'conflicts', 'tap_watcher', ARRAY['SELECT']);
+SELECT sequence_privs_are('consistency', 'conflict_ids', 'tap_watcher', ARRAY[]::text[]);
 SELECT function_privs_are('consistency', 'stat_reset', ARRAY[]::text[], 'tap_watcher', ARRAY[]::text[]);
 
 -- nodes: addresses of servers, for those who watch
@@ -114,6 +125,8 @@ SELECT lives_ok('SELECT * FROM consistency.policies', 'anyone: policies');
 SELECT lives_ok('CREATE TABLE public.tap_mine (i int)', 'anyone: a table');
 SELECT lives_ok($$SELECT consistency.set_policy('public.tap_mine', 'causal')$$, 'the owner: a policy');
 SELECT lives_ok($$SELECT consistency.apply_preset('public.tap_mine', 'cart')$$, 'the owner: a preset');
+SELECT lives_ok('SELECT * FROM consistency.owned_tables, consistency.optimistic_locks', 'anyone: options of tables');
+SELECT throws_ok($$SET LOCAL consistency.member = 'paris'$$, '42501', NULL, 'nobody: another member''s name');
 SELECT lives_ok('SELECT * FROM consistency.recommend()', 'anyone: recommend()');
 SELECT lives_ok('SELECT * FROM consistency.advise()', 'anyone: advise()');
 SELECT throws_ok('SELECT * FROM consistency.stat_violations', '42501', NULL, 'nobody: violations');
