@@ -50,6 +50,9 @@ use Time::HiRes qw(time usleep);
 # how long a group may take to come to rest, seconds
 my $patience = 60;
 
+# how often, a tenth of a second apart, nothing must have moved: an echo takes less
+my $calm_enough = 10;
+
 sub new
 {
 	my ($class, %arg) = @_;
@@ -153,7 +156,7 @@ sub _come_to_rest
 {
 	my ($self) = @_;
 	my ($end, $began, $last, $calm, $moves, $wait) = (time + $self->{patience}, time, '', 0, 0);
-	while (time < $end && $calm < 15)
+	while (time < $end && $calm < $calm_enough)
 	{
 		my $now;
 		($now, $wait) = $self->_state;
@@ -163,7 +166,7 @@ sub _come_to_rest
 		usleep(100_000);
 	}
 	$self->{rest} = time - $began;
-	return 1 if $calm >= 15;
+	return 1 if $calm >= $calm_enough;
 	print "# $_\n" for $self->{nodes}->activity;
 	$self->_guilty('not-confirmed', "$_ waits for $wait->{$_}") for sort keys %$wait;
 	$self->_guilty('restless', "rows are still written after $self->{patience} s") if $moves;
