@@ -43,7 +43,7 @@ use Converge::Faults;
 use Converge::Judge;
 use Converge::Tables;
 use JSON::PP ();
-use List::Util qw(sum);
+use List::Util qw(max sum);
 use PostgreSQL::Test::Utils;
 use Time::HiRes qw(time usleep);
 
@@ -69,7 +69,8 @@ sub go
 	$nodes->proxy->set('*', '*', 'both', 'cut');
 	foreach my $name ($nodes->names) { $nodes->sql($name, $_) for Converge::Tables::fill($self->{base}); }
 	$nodes->proxy->heal;
-	$self->{skipped_before} = $self->_conflicts("kind = 'update_missing'") unless $nodes->bare;
+	%{ $self->{skipped_before} } = map { $nodes->incarnation($_) . $_ => $self->_conflicts($_, "kind = 'update_missing'") } $nodes->names
+	  unless $nodes->bare;
 	my %log_from = map { $_ => -s $_ } map { $nodes->logs($_) } $nodes->names;
 	my $faults = Converge::Faults->new(nodes => $nodes, seed => $self->{seed}, kinds => $self->{kinds} // \@Converge::Faults::all);
 	my @clients = $self->_start_clients;
@@ -173,11 +174,11 @@ sub _come_to_rest
 	return 0;
 }
 
-# How many conflicts have been counted at all members.
+# How many conflicts a member has counted.
 sub _conflicts
 {
-	my ($self, $condition) = @_;
-	return sum(map { $self->{nodes}->sql($_, "SELECT coalesce(sum(count), 0) FROM consistency.stat_conflicts WHERE $condition") } $self->{nodes}->names);
+	my ($self, $name, $condition) = @_;
+	return $self->{nodes}->sql($name, "SELECT coalesce(sum(count), 0) FROM consistency.stat_conflicts WHERE $condition");
 }
 
 # What members hold once the updates that were skipped are made up for.
@@ -185,11 +186,12 @@ sub _repaired
 {
 	my ($self, $members) = @_;
 	my $nodes = $self->{nodes};
-	$self->{skipped} = $self->_conflicts("kind = 'update_missing'") - $self->{skipped_before};
+	# what takes the place of a member begins to count anew, or where its backup was
+	$self->{skipped} = sum(map { max(0, $self->_conflicts($_, "kind = 'update_missing'") - ($self->{skipped_before}{ $nodes->incarnation($_) . $_ } // 0)) } $nodes->names);
 	$self->{repaired} = 0;
-	$self->_guilty('unaccounted', 'not a single conflict was counted') unless $self->_conflicts('true');
+	$self->_guilty('unaccounted', 'not a single conflict was counted') unless sum(map { $self->_conflicts($_, 'true') } $nodes->names);
 	return $members unless grep { $_->{name} eq 'diverged' } @{ (Converge::Judge::judge([], $members))[0] };
-	if ($self->{skipped} <= 0) { $self->_guilty('unaccounted', 'members differ, and no update was skipped'); return $members; }
+	if (!$self->{skipped}) { $self->_guilty('unaccounted', 'members differ, and no update was skipped'); return $members; }
 	$self->{repaired} = $nodes->repair;
 	$self->_come_to_rest;
 	return { map { $_ => $self->_look_at($_) } $nodes->names };
