@@ -355,6 +355,8 @@ sub restore
 	$self->{node}{$name} = $node;
 	$self->start($name);
 	$self->poll($name, 'SELECT NOT pg_is_in_recovery()', 'the restored server is writable');
+	# not for its standbys
+	$node->append_conf('postgresql.conf', "restore_command = ''\nrecovery_target = ''\nrecovery_target_action = 'pause'\n");
 	return;
 }
 
