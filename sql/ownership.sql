@@ -10,7 +10,7 @@ CREATE TABLE own_row (id int PRIMARY KEY, v text, region text NOT NULL);
 CREATE TABLE own_table (id int PRIMARY KEY, v text);
 
 -- who am I?
-TABLE consistency.groups;
+SELECT group_name, member FROM consistency.groups;
 SELECT consistency.set_ownership('own_row', 'region');
 \echo :LAST_ERROR_SQLSTATE
 SET consistency.member = 'paris';

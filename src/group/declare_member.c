@@ -4,8 +4,9 @@
  *	  A member's first part in joining: who it is, and what it publishes.
  *
  * Deletes aren't published: tombstones say what is deleted.  TRUNCATE isn't
- * either: it is refused.  Tables are those that converge (they have the merging
- * trigger), their tombstones, and what members tell each other.
+ * either: it is refused.  Tables are those that converge at all members, their
+ * tombstones, and what members tell each other.  A table that is missing at a
+ * member would stop all replication to it.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,6 +17,7 @@
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 
 #include "group/group.h"
 
@@ -26,10 +28,11 @@
 	"     AND c.relname IN ('group_reports', 'tombstones')" \
 	"  UNION" \
 	"  SELECT t.relation FROM consistency.attached_tables t)" \
-	"SELECT pg_catalog.format('%%I.%%I', n.nspname, c.relname)" \
+	"SELECT t.name" \
 	"  FROM wanted w JOIN pg_catalog.pg_class c USING (oid)" \
 	"       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace" \
-	" WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_publication_rel r" \
+	"       CROSS JOIN LATERAL pg_catalog.format('%%I.%%I', n.nspname, c.relname) t (name)" \
+	" WHERE (n.nspname = 'consistency' OR t.name = ANY (%s)) AND NOT EXISTS (SELECT FROM pg_catalog.pg_publication_rel r" \
 	"                          JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid" \
 	"                    WHERE p.pubname = %s AND r.prrelid = w.oid)" \
 	" ORDER BY 1"
@@ -40,27 +43,28 @@
 
 static void write_down(const MemberCommands *commands, const char *group, const char *member,
 					   const char *origin);
-static void publish(const MemberCommands *commands, const char *group);
+static void publish(const MemberCommands *commands, const char *group, const char *tables_of_all);
 static void know_members(const char *group, const char *member, ArrayType *members);
 
 PG_FUNCTION_INFO_V1(consistency_declare_member);
 
 /*
  * consistency.declare_member(group_name text, member text, members text[],
- *							  origin text, dry_run boolean)
+ *							  tables text[], origin text, dry_run boolean)
  */
 Datum
 consistency_declare_member(PG_FUNCTION_ARGS)
 {
 	char	   *group = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	char	   *member = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	char	   *origin = text_to_cstring(PG_GETARG_TEXT_PP(3));
+	char	   *origin = text_to_cstring(PG_GETARG_TEXT_PP(4));
 	MemberCommands commands;
 
-	member_commands_begin(&commands, fcinfo, member, PG_GETARG_BOOL(4));
+	member_commands_begin(&commands, fcinfo, member, PG_GETARG_BOOL(5));
 	group_check_names(group, member);
 	write_down(&commands, group, member, origin);
-	publish(&commands, group);
+	publish(&commands, group,
+			group_literal(OidOutputFunctionCall(F_ARRAY_OUT, PG_GETARG_DATUM(3))));
 	if (!commands.dry_run)
 		know_members(group, member, PG_GETARG_ARRAYTYPE_P(2));
 	return (Datum) 0;
@@ -92,7 +96,7 @@ write_down(const MemberCommands *commands, const char *group, const char *member
 
 /* The publication, with all tables that converge by now. */
 static void
-publish(const MemberCommands *commands, const char *group)
+publish(const MemberCommands *commands, const char *group, const char *tables_of_all)
 {
 	const char *publication = group_publication(group);
 	const char *name = quote_identifier(publication);
@@ -101,7 +105,7 @@ publish(const MemberCommands *commands, const char *group)
 	ListCell   *cell;
 
 	initStringInfo(&tables);
-	foreach(cell, group_select(psprintf(TABLES_QUERY, group_literal(publication))))
+	foreach(cell, group_select(psprintf(TABLES_QUERY, tables_of_all, group_literal(publication))))
 		appendStringInfo(&tables, "%s%s", tables.len ? ", " : "",
 						 ((TextRow *) lfirst(cell))->values[0]);
 	if (known == NULL)

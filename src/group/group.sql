@@ -280,15 +280,15 @@ REVOKE ALL ON FUNCTION consistency.report_progress(text) FROM PUBLIC;
 
 -- The parts of members in what consistency.join_group() and leave_group() do.
 CREATE FUNCTION consistency.declare_member(
-        group_name text, member text, members text[], origin text, dry_run boolean,
+        group_name text, member text, members text[], tables text[], origin text, dry_run boolean,
         OUT at_member text, OUT command text, OUT result text)
     RETURNS SETOF record
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'consistency_declare_member';
-COMMENT ON FUNCTION consistency.declare_member(text, text, text[], text, boolean) IS
+COMMENT ON FUNCTION consistency.declare_member(text, text, text[], text[], text, boolean) IS
     'a member''s first part in consistency.join_group(): its name and its publication';
-REVOKE ALL ON FUNCTION consistency.declare_member(text, text, text[], text, boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION consistency.declare_member(text, text, text[], text[], text, boolean) FROM PUBLIC;
 
 CREATE FUNCTION consistency.subscribe_member(
         group_name text, member text, peer text, origin text, resync boolean, dry_run boolean,

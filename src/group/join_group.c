@@ -17,6 +17,7 @@
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "nodes/value.h"
 #include "replication/slot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -35,6 +36,12 @@
 	"SELECT m.member FROM consistency.group_members m" \
 	" WHERE m.group_name = %s AND m.state <> 'active'"
 
+/* what converges at a member */
+#define TABLES_QUERY \
+	"SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM consistency.attached_tables t" \
+	" JOIN pg_catalog.pg_class c ON c.oid = t.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace" \
+	" ORDER BY 1"
+
 typedef struct Joining
 {
 	GroupRun	run;
@@ -43,6 +50,7 @@ typedef struct Joining
 	bool		resync;			/* copy all rows to us anew */
 	bool		dry_run;
 	List	   *members;		/* GroupMember, ourselves first */
+	List	   *tables;			/* char *: those that converge at all of them */
 } Joining;
 
 static const char *own_name(const char *group, const char *given);
@@ -54,7 +62,11 @@ static void refuse_state(const GroupMember *member);
 static List *without_removed(GroupRun *run, List *members);
 static void declare_all(Joining *joining);
 static void subscribe_all(Joining *joining);
-static char *name_array(const List *members);
+static List *tables_of(const GroupMember *member);
+static List *tables_of_all(Joining *joining);
+static bool has(const List *rows, const char *name);
+static List *names_of(const List *members);
+static char *name_array(const List *names);
 
 PG_FUNCTION_INFO_V1(consistency_join_group);
 
@@ -85,6 +97,7 @@ consistency_join_group(PG_FUNCTION_ARGS)
 	joining.members = group_ask_members(&joining.run, joining.member);
 	refuse_unfit(joining.members);
 	joining.members = without_removed(&joining.run, joining.members);
+	joining.tables = tables_of_all(&joining);
 	declare_all(&joining);
 	subscribe_all(&joining);
 	return (Datum) 0;
@@ -320,6 +333,72 @@ without_removed(GroupRun *run, List *members)
 	return remaining;
 }
 
+static List *
+tables_of(const GroupMember *member)
+{
+	List	   *rows = NIL;
+	RemoteError error;
+
+	if (!OidIsValid(member->serverid))
+		return group_select(TABLES_QUERY);
+	(void) peer_query(member->serverid, TABLES_QUERY, &rows, &error);
+	return rows;
+}
+
+/* Tables that are attached at all members that answer; others are shown. */
+static List *
+tables_of_all(Joining *joining)
+{
+	List	   *tables = NIL;
+	List	   *everywhere = NIL;
+	List	   *of_members = NIL;
+	ListCell   *cell;
+	ListCell   *member_cell;
+	ListCell   *of_cell;
+
+	foreach(member_cell, joining->members)
+	{
+		List	   *rows = tables_of(lfirst(member_cell));
+
+		of_members = lappend(of_members, rows);
+		foreach(cell, rows)
+			tables = list_append_unique(tables,
+										makeString(((TextRow *) lfirst(cell))->values[0]));
+	}
+	foreach(cell, tables)
+	{
+		char	   *table = strVal(lfirst(cell));
+		bool		missing = false;
+
+		forboth(member_cell, joining->members, of_cell, of_members)
+		{
+			const GroupMember *member = lfirst(member_cell);
+
+			if (!member->answers || has(lfirst(of_cell), table))
+				continue;
+			missing = true;
+			group_show(&joining->run, member->name, NULL,
+					   psprintf("skipped: table %s isn't attached here, and not published before it is", table));
+		}
+		if (!missing)
+			everywhere = lappend(everywhere, table);
+	}
+	return everywhere;
+}
+
+static bool
+has(const List *rows, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, rows)
+	{
+		if (strcmp(((TextRow *) lfirst(cell))->values[0], name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void
 declare_all(Joining *joining)
 {
@@ -331,10 +410,11 @@ declare_all(Joining *joining)
 
 		if (member->answers)
 			(void) group_ask_member(&joining->run, member,
-									psprintf("SELECT * FROM consistency.declare_member(%s, %s, %s, %s, %s)",
+									psprintf("SELECT * FROM consistency.declare_member(%s, %s, %s, %s, %s, %s)",
 											 group_literal(joining->run.group),
 											 group_literal(member->name),
-											 name_array(joining->members),
+											 name_array(names_of(joining->members)),
+											 name_array(joining->tables),
 											 group_literal(joining->origin),
 											 joining->dry_run ? "true" : "false"));
 	}
@@ -368,17 +448,28 @@ subscribe_all(Joining *joining)
 	}
 }
 
+static List *
+names_of(const List *members)
+{
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	foreach(cell, members)
+		names = lappend(names, ((GroupMember *) lfirst(cell))->name);
+	return names;
+}
+
 static char *
-name_array(const List *members)
+name_array(const List *names)
 {
 	StringInfoData text;
 	ListCell   *cell;
 
 	initStringInfo(&text);
 	appendStringInfoString(&text, "ARRAY[");
-	foreach(cell, members)
+	foreach(cell, names)
 		appendStringInfo(&text, "%s%s", text.data[text.len - 1] == '[' ? "" : ", ",
-						 group_literal(((GroupMember *) lfirst(cell))->name));
+						 group_literal(lfirst(cell)));
 	appendStringInfoString(&text, "]::pg_catalog.text[]");
 	return text.data;
 }

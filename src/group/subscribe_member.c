@@ -38,6 +38,16 @@
 	" ORDER BY t.schemaname::text COLLATE \"C\", t.tablename::text COLLATE \"C\")" \
 	" FROM pg_catalog.pg_publication_tables t WHERE t.pubname = %s"
 
+/* of what the peer publishes, that which merges there */
+#define CONVERGING_QUERY \
+	"SELECT pg_catalog.format('%%I.%%I', p.schemaname, p.tablename)" \
+	" FROM pg_catalog.pg_publication_tables p JOIN consistency.attached_tables a" \
+	" ON a.relation = pg_catalog.format('%%I.%%I', p.schemaname, p.tablename)::pg_catalog.regclass" \
+	" WHERE p.pubname = %s"
+
+#define ATTACHED_QUERY \
+	"SELECT FROM consistency.attached_tables a WHERE a.relation = pg_catalog.to_regclass(%s)"
+
 #define SUBSCRIBED_QUERY \
 	"SELECT pg_catalog.string_agg(pg_catalog.format('%%I.%%I', n.nspname, c.relname), ', '" \
 	" ORDER BY n.nspname::text COLLATE \"C\", c.relname::text COLLATE \"C\")" \
@@ -67,6 +77,7 @@ typedef struct Subscribing
 } Subscribing;
 
 static void look(Subscribing *sub);
+static void refuse_unattached(const Subscribing *sub);
 static bool make_slot(const Subscribing *sub);
 static void create(const Subscribing *sub, bool slot_is_new);
 static void mend(const Subscribing *sub);
@@ -101,6 +112,7 @@ consistency_subscribe_member(PG_FUNCTION_ARGS)
 	sub.conninfo = peer_conninfo(&conninfo, false);
 	sub.redacted = peer_conninfo(&conninfo, true);
 	look(&sub);
+	refuse_unattached(&sub);
 
 	if (!sub.slot_exists || sub.slot_is_lost)
 		slot_is_new = make_slot(&sub);
@@ -147,6 +159,26 @@ look(Subscribing *sub)
 				 errmsg("subscription \"%s\" is to other publications: %s",
 						sub->name, sub->existing->values[4]),
 				 errhint("Drop it, or give the group another name.")));
+}
+
+/* What merges there has to merge here, or the first conflict stops all. */
+static void
+refuse_unattached(const Subscribing *sub)
+{
+	ListCell   *cell;
+
+	foreach(cell, peer_select(sub->serverid, sub->peer,
+							  psprintf(CONVERGING_QUERY, group_literal(sub->publication))))
+	{
+		const char *table = ((TextRow *) lfirst(cell))->values[0];
+
+		if (group_select_row(psprintf(ATTACHED_QUERY, group_literal(table))) == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("table %s is published by member \"%s\", but isn't attached here",
+							table, sub->peer),
+					 errhint("Create it, and call consistency.attach() as it was called there.")));
+	}
 }
 
 /* A slot for us at the peer, instead of one that was invalidated. */

@@ -140,7 +140,7 @@ SELECT bag_eq(
               ('function consistency.group_settled(text)'),
               ('function consistency.group_findings()'),
               ('function consistency.purge_tombstones()'),
-              ('function consistency.declare_member(text,text,text[],text,boolean)'),
+              ('function consistency.declare_member(text,text,text[],text[],text,boolean)'),
               ('function consistency.subscribe_member(text,text,text,text,boolean,boolean)'),
               ('function consistency.depart_member(text,boolean)'),
               ('function consistency.forget_member(text,text,bigint,integer,boolean)'),

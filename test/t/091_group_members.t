@@ -55,7 +55,16 @@ is($group->sql('b', 'SELECT count(*) FROM consistency.group_members'), 3, 'three
 
 # --- a table more -------------------------------------------------------
 
-$group->sql($_, "CREATE TABLE later (k text PRIMARY KEY, v int); SELECT consistency.attach('later')") for $group->names;
+# A deletion is known to all at once, from two sides; the table itself is published
+# when all have it.
+$group->sql($_, "CREATE TABLE later (k text PRIMARY KEY, v int); SELECT consistency.attach('later')") for 'a', 'b';
+like($group->join, qr/^1\|c\|\|skipped: table public\.later isn't attached here, and not published before it is$/,
+	'a table that one member lacks is not published');
+$group->sql($_, "INSERT INTO later VALUES ('gone', 1); DELETE FROM later") for 'a', 'b';
+$group->sql($_, "INSERT INTO later VALUES ('gone', 1); DELETE FROM later") for 'a', 'b';
+$group->wait_quiet;
+$group->is_equal($tombstones, 'tombstones of a table that one member lacks');
+$group->sql('c', "CREATE TABLE later (k text PRIMARY KEY, v int); SELECT consistency.attach('later')");
 $group->sql($_, "INSERT INTO later VALUES ('$_', 1)") for $group->names;
 $shown = $group->join(at => 'b');
 is(scalar(() = $shown =~ /ADD TABLE public\.later\|done/g), 3, 'all publish it');
