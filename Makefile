@@ -324,7 +324,7 @@ endif
 
 # These need nothing but bash and a package manager (see CONTRIBUTING.md).
 # ONLY narrows the tests, e.g. make test ONLY="regress test/t/001_preload.t".
-.PHONY: test peer-suite soak fuzz proof converge demo demo-stop bench indent
+.PHONY: test peer-suite soak fuzz proof converge demo demo-stop example examples bench indent
 
 test:
 	@bash test/run $(ONLY)
@@ -356,6 +356,13 @@ demo:
 
 demo-stop:
 	@bash demo/stop
+
+# EXAMPLE: one of them, e.g. make example EXAMPLE=cart; without it they are listed.
+example:
+	@bash examples/run $(or $(EXAMPLE),list)
+
+examples:
+	@bash examples/run all
 
 # BENCH names benchmarks, e.g. make bench BENCH=routed_stream; see bench/run.
 bench:

@@ -55,6 +55,11 @@ ALTER TABLE parent DROP CONSTRAINT parent_pkey;
 SELECT severity, subject, problem FROM found();
 \x
 
+-- What was accepted is no finding.
+ALTER TABLE child REPLICA IDENTITY DEFAULT;
+SELECT consistency.attach('child', '{"a": "highest"}', accept => '{unique,check}');
+SELECT count(*) FROM found() WHERE subject = 'checked.child';
+
 -- A column of that name and another type is somebody's own.
 CREATE TABLE other (id int, row_version int);
 SELECT count(*) FROM found() WHERE subject = 'checked.other';

@@ -14,13 +14,13 @@ CREATE TABLE there.item (LIKE here.item INCLUDING ALL);
 SELECT consistency.attach('here.item', '{"price": "highest", "title": "multi_value"}');
 SELECT consistency.attach('there.item', '{"price": "highest", "title": "multi_value"}');
 
--- b's updates come in, and a's go over
+-- b's updates come in, and a's go over; replication brings long values in memory
 CREATE PROCEDURE replicate() LANGUAGE sql SET session_replication_role = replica SET consistency.replica_id = 'a' BEGIN ATOMIC
-    UPDATE here.item h SET (price, title, note, likes, row_version) = (t.price, t.title, t.note, t.likes, t.row_version)
+    UPDATE here.item h SET (price, title, note, likes, row_version) = (t.price, t.title, t.note || '', t.likes, t.row_version)
       FROM there.item t WHERE t.id = h.id;
 END;
 CREATE PROCEDURE replicate_back() LANGUAGE sql SET session_replication_role = replica SET consistency.replica_id = 'b' BEGIN ATOMIC
-    UPDATE there.item h SET (price, title, note, likes, row_version) = (t.price, t.title, t.note, t.likes, t.row_version)
+    UPDATE there.item h SET (price, title, note, likes, row_version) = (t.price, t.title, t.note || '', t.likes, t.row_version)
       FROM here.item t WHERE t.id = h.id;
 END;
 -- b's rows come in as insertions

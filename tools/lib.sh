@@ -1,4 +1,4 @@
-# What the scripts under tools/, test/ and demo/ share.  To be sourced by bash.
+# What the scripts under tools/, test/, demo/ and examples/ share.  To be sourced by bash.
 #
 # Servers can't run as root, and shouldn't run with an administrator's rights
 # anyway.  Who starts a script as root therefore gets everything that builds or
@@ -10,6 +10,10 @@
 # The major version that everything here is made for.
 pg_major=15
 pg_bindir=/usr/lib/postgresql/$pg_major/bin
+# Who names another PostgreSQL gets its programs, too.
+if [[ -n ${PG_CONFIG:-} ]]; then
+    pg_bindir=$("$PG_CONFIG" --bindir 2>/dev/null) || pg_bindir=/usr/lib/postgresql/$pg_major/bin
+fi
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 program=$(basename "$0")

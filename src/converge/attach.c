@@ -39,11 +39,10 @@
 #include "core/extension.h"
 
 static Relation open_owned(Oid id, const char *what);
-static Jsonb *make_declaration(Jsonb *columns, const char *deletes, const char *last_writer);
+static Jsonb *make_declaration(Jsonb *columns, const char *deletes, const char *last_writer, ArrayType *accept);
 static void check_word(const char *name, const char *value, const char *one, const char *other);
-static void check_accept(ArrayType *accept);
-static bool is_accepted(ArrayType *accept, const char *kind);
-static void refuse(Relation relation, List *problems, ArrayType *accept);
+static void append_accepted(StringInfo out, ArrayType *accept);
+static void refuse(Relation relation, List *problems);
 static bool has_version_column(Oid id);
 static int	begin_commands(void);
 static void end_commands(int nesting);
@@ -61,7 +60,6 @@ Datum
 consistency_attach(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *declaration;
-	ArrayType  *accept = PG_GETARG_ARRAYTYPE_P(4);
 	Oid			id = PG_GETARG_OID(0);
 	Relation	relation = open_owned(id, "consistency.attach()");
 	char	   *name = name_of(id);
@@ -72,10 +70,10 @@ consistency_attach(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is a partition", RelationGetRelationName(relation)),
 				 errhint("Attach the partitioned table that it belongs to.")));
-	check_accept(accept);
-	declaration = make_declaration(PG_GETARG_JSONB_P(1), text_to_cstring(PG_GETARG_TEXT_PP(2)), text_to_cstring(PG_GETARG_TEXT_PP(3)));
+	declaration = make_declaration(PG_GETARG_JSONB_P(1), text_to_cstring(PG_GETARG_TEXT_PP(2)),
+								   text_to_cstring(PG_GETARG_TEXT_PP(3)), PG_GETARG_ARRAYTYPE_P(4));
 	attach_check_declaration(relation, declaration);
-	refuse(relation, attach_check_table(relation, declaration), accept);
+	refuse(relation, attach_check_table(relation, declaration));
 	/* The lock stays. */
 	table_close(relation, NoLock);
 
@@ -140,7 +138,7 @@ name_of(Oid table)
 
 /* As the trigger is to have it. */
 static Jsonb *
-make_declaration(Jsonb *columns, const char *deletes, const char *last_writer)
+make_declaration(Jsonb *columns, const char *deletes, const char *last_writer, ArrayType *accept)
 {
 	StringInfoData text;
 
@@ -149,8 +147,33 @@ make_declaration(Jsonb *columns, const char *deletes, const char *last_writer)
 	initStringInfo(&text);
 	appendStringInfo(&text, "{\"deletes\": \"%s\", \"last_writer\": \"%s\", \"columns\": ", deletes, last_writer);
 	(void) JsonbToCString(&text, &columns->root, VARSIZE(columns));
+	append_accepted(&text, accept);
 	appendStringInfoChar(&text, '}');
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text.data)));
+}
+
+/* What was accepted, so that consistency.check() accepts it as well. */
+static void
+append_accepted(StringInfo out, ArrayType *accept)
+{
+	Datum	   *words;
+	bool	   *nulls;
+	int			n;
+
+	deconstruct_array(accept, TEXTOID, -1, false, TYPALIGN_INT, &words, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		char	   *word = nulls[i] ? "" : TextDatumGetCString(words[i]);
+
+		if (!attach_check_can_accept(word))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("cannot accept \"%s\"", word),
+					 errhint("What can be accepted is sequence, unique, check, trigger and publication.")));
+		appendStringInfo(out, "%s\"%s\"", i == 0 ? ", \"accept\": [" : ", ", word);
+	}
+	if (n > 0)
+		appendStringInfoChar(out, ']');
 }
 
 static void
@@ -165,49 +188,9 @@ check_word(const char *name, const char *value, const char *one, const char *oth
 
 /* --- refusals ------------------------------------------------------------ */
 
+/* Raise an error if there are any. */
 static void
-check_accept(ArrayType *accept)
-{
-	static const char *const kinds[] = {"sequence", "unique", "check", "trigger", "publication"};
-	Datum	   *words;
-	bool	   *nulls;
-	int			n;
-
-	deconstruct_array(accept, TEXTOID, -1, false, TYPALIGN_INT, &words, &nulls, &n);
-	for (int i = 0; i < n; i++)
-	{
-		const char *word = nulls[i] ? "" : TextDatumGetCString(words[i]);
-		bool		known = false;
-
-		for (int j = 0; j < lengthof(kinds); j++)
-			known |= strcmp(word, kinds[j]) == 0;
-		if (!known)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("cannot accept \"%s\"", word),
-					 errhint("What can be accepted is sequence, unique, check, trigger and publication.")));
-	}
-}
-
-static bool
-is_accepted(ArrayType *accept, const char *kind)
-{
-	Datum	   *words;
-	bool	   *nulls;
-	int			n;
-
-	deconstruct_array(accept, TEXTOID, -1, false, TYPALIGN_INT, &words, &nulls, &n);
-	for (int i = 0; kind != NULL && i < n; i++)
-	{
-		if (!nulls[i] && strcmp(TextDatumGetCString(words[i]), kind) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Raise an error for what isn't accepted. */
-static void
-refuse(Relation relation, List *problems, ArrayType *accept)
+refuse(Relation relation, List *problems)
 {
 	StringInfoData details;
 	StringInfoData mends;
@@ -219,8 +202,6 @@ refuse(Relation relation, List *problems, ArrayType *accept)
 	{
 		AttachProblem *problem = lfirst(cell);
 
-		if (is_accepted(accept, problem->kind))
-			continue;
 		appendStringInfo(&details, "%s%c%s.", details.len == 0 ? "" : "\n", pg_toupper((unsigned char) problem->problem[0]), problem->problem + 1);
 		appendStringInfo(&mends, "%s%s", mends.len == 0 ? "" : "\n", problem->mend);
 	}

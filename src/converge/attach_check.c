@@ -52,6 +52,7 @@ typedef struct Look
 	List	   *problems;		/* AttachProblem */
 } Look;
 
+static bool is_accepted(Jsonb *declaration, const char *kind);
 static void add(Look *look, const char *kind, const char *problem, const char *mend);
 static void check_column_rule(Relation relation, const char *column, const char *rule);
 static void check_function(const char *column, const char *rule, Oid type);
@@ -66,11 +67,43 @@ static bool is_one_writer(Look *look, Bitmapset *columns);
 static void look_at_triggers(Look *look);
 static void look_at_publications(Look *look);
 
+/* Can a table be attached in spite of problems of this kind? */
+bool
+attach_check_can_accept(const char *kind)
+{
+	static const char *const kinds[] = {"sequence", "unique", "check", "trigger", "publication"};
+
+	for (int i = 0; i < lengthof(kinds); i++)
+	{
+		if (strcmp(kind, kinds[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Was it? */
+static bool
+is_accepted(Jsonb *declaration, const char *kind)
+{
+	JsonbValue	buffer;
+	JsonbValue *accept = getKeyJsonValueFromContainer(&declaration->root, "accept", strlen("accept"), &buffer);
+	JsonbValue	sought = {.type = jbvString};
+
+	if (kind == NULL || accept == NULL || accept->type != jbvBinary)
+		return false;
+	sought.val.string.val = unconstify(char *, kind);
+	sought.val.string.len = strlen(kind);
+	return findJsonbValueFromContainer(accept->val.binary.data, JB_FARRAY, &sought) != NULL;
+}
+
 static void
 add(Look *look, const char *kind, const char *problem, const char *mend)
 {
-	AttachProblem *found = palloc(sizeof(AttachProblem));
+	AttachProblem *found;
 
+	if (is_accepted(look->declaration, kind))
+		return;
+	found = palloc(sizeof(AttachProblem));
 	found->kind = kind;
 	found->problem = problem;
 	found->mend = mend;
@@ -184,7 +217,7 @@ rule_said(Jsonb *declaration, const char *column)
 
 /* --- the table ----------------------------------------------------------- */
 
-/* What keeps the table from converging: AttachProblem. */
+/* What keeps the table from converging, but for what was accepted: AttachProblem. */
 List *
 attach_check_table(Relation relation, Jsonb *declaration)
 {

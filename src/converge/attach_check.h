@@ -21,6 +21,7 @@ typedef struct AttachProblem
 } AttachProblem;
 
 /* what consistency.attach() was told, as the trigger keeps it */
+extern bool attach_check_can_accept(const char *kind);
 extern void attach_check_declaration(Relation relation, Jsonb *declaration);
 extern List *attach_check_table(Relation relation, Jsonb *declaration);
 

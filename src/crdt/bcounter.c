@@ -179,10 +179,12 @@ rights_int64(const Rights *rights, uint64 id)
 	return counter_int64(&result);
 }
 
+/* The replica that an argument names.  A member's name gets a hint. */
 static uint64
 text_id(const text *id)
 {
-	return crdt_parse_id(VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id));
+	return crdt_parse_id(VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id),
+						 "consistency.replica_id() tells that of the database in which it is called.");
 }
 
 /* --- SQL functions ------------------------------------------------------- */

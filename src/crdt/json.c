@@ -322,7 +322,7 @@ crdt_json_id(const JsonbValue *value)
 {
 	if (value->type != jbvString)
 		crdt_json_error("A replica id is expected.");
-	return crdt_parse_id(value->val.string.val, value->val.string.len);
+	return crdt_parse_id(value->val.string.val, value->val.string.len, NULL);
 }
 
 /* Read 1 to 16 hexadecimal digits, not all of them 0; false if it is something else. */
@@ -346,9 +346,9 @@ crdt_try_parse_id(const char *text, int len, uint64 *id)
 	return *id != 0;
 }
 
-/* The same, or an error. */
+/* The same, or an error, with a hint unless that is NULL. */
 uint64
-crdt_parse_id(const char *text, int len)
+crdt_parse_id(const char *text, int len, const char *hint)
 {
 	uint64		id;
 
@@ -356,6 +356,7 @@ crdt_parse_id(const char *text, int len)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid replica id \"%.*s\"", pg_mbcliplen(text, len, 64), text),
-				 errdetail("A replica id is 1 to 16 hexadecimal digits, not all of them 0.")));
+				 errdetail("A replica id is 1 to 16 hexadecimal digits, not all of them 0."),
+				 hint == NULL ? 0 : errhint("%s", hint)));
 	return id;
 }

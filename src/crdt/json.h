@@ -52,6 +52,6 @@ extern uint64 crdt_json_count(const JsonbValue *value, uint64 least);
 extern int64 crdt_json_int64(const JsonbValue *value);
 extern uint64 crdt_json_id(const JsonbValue *value);
 extern bool crdt_try_parse_id(const char *text, int len, uint64 *id);
-extern uint64 crdt_parse_id(const char *text, int len);
+extern uint64 crdt_parse_id(const char *text, int len, const char *hint);
 
 #endif							/* CONSISTENCY_CRDT_JSON_H */

@@ -152,7 +152,7 @@ BEGIN ATOMIC
     SELECT 'error', 'tables',
            format('table %s has other rules here (%s) than at member "%s" of group "%s" (%s): rows will differ',
                   a.name, a.rules, r.about, g.group_name, r.tables -> a.name),
-           format('SELECT consistency.detach(%1$L); SELECT consistency.attach(%1$L, ...); with the same rules at all members, then %2$s', a.name, g.join)
+           format('SELECT consistency.attach(%L, ...); once more, with the same rules at all members, then %s', a.name, g.join)
       FROM joined g JOIN consistency.group_reports r ON r.group_name = g.group_name AND r.about = r.by AND r.by <> g.member
            JOIN consistency.group_members m ON m.group_name = g.group_name AND m.member = r.about AND m.state = 'active'
            JOIN attached a ON r.tables ? a.name

@@ -212,7 +212,7 @@ choose_nodes(ArrayType *names)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("there is no node to compare with"),
-				 errhint("Declare the replicas with CREATE SERVER â126¦ FOREIGN DATA WRAPPER consistency.")));
+				 errhint("Declare the replicas with CREATE SERVER ... FOREIGN DATA WRAPPER consistency.")));
 	return nodes;
 }
 

@@ -7,7 +7,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(95);
+SELECT plan(99);
 
 -- all members, as pg_describe_object names them
 CREATE TEMP VIEW member AS
@@ -96,6 +96,15 @@ SELECT bag_eq(
               ('view consistency.stat_tables'),
               ('view consistency.stat_violations'),
               ('view consistency.stat_conflicts'),
+              ('function consistency.receive_tombstone()'),
+              ('function consistency.attach(regclass,jsonb,text,text,text[])'),
+              ('table consistency.tombstones'),
+              ('function consistency.merge_tombstone(regclass,text,row_version,jsonb)'),
+              ('function consistency.merge_change()'),
+              ('function consistency.detach(regclass)'),
+              ('view consistency.attached_tables'),
+              ('function consistency.refuse_truncate()'),
+              ('function consistency.merge_row(regclass,text[],text[])'),
               ('sequence consistency.conflict_ids'),
               ('table consistency.conflicts'),
               ('function consistency.unresolved(regclass)'),
