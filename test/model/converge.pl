@@ -20,7 +20,7 @@ converge.pl - attacks groups of servers that take writes everywhere, and judges
   --pause N          between two transactions of a client, microseconds (default: 2000)
   --bare             the tables aren't attached: must be found guilty
   --keep DIRECTORY   where the histories of guilty runs go
-  --fresh            new servers for each run, and not only for each count of them
+  --fresh            new servers for each run, not for each count of them and after a guilty one
 
 Exit status: 0 if all runs are as they should be, 1 if not, 2 if one broke.
 
@@ -83,7 +83,7 @@ sub go
 	my ($count) = @_;
 	my $directory = PostgreSQL::Test::Utils::tempdir() . "/run$seed";
 	my $result = eval {
-		$nodes{$count} //= do { my $new = Converge::Nodes->new(count => $count, label => "s$seed", clocks => 1, bare => $option{bare}); $new->join; $new };
+		$nodes{$count} //= do { my $new = Converge::Nodes->new(count => $count, label => "s$seed", bare => $option{bare}); $new->join; $new };
 		Converge::Run->new(nodes => $nodes{$count}, seed => $seed, seconds => $option{run}, kinds => \@kinds, directory => $directory,
 			clients => $option{clients}, pause => $option{pause})->go;
 	};

@@ -49,18 +49,17 @@ sub guilty
 
 my $seed = 1;
 
-# --- two, and three ---------------------------------------------------------
+# --- three, and two ---------------------------------------------------------
 
-my $two = Converge::Nodes->new(count => 2, clocks => 1);
-$two->join;
-fine($two, $seed++, 'two members', seconds => 5, kinds => [qw(cut crash clock reset)]);
-fine($two, $seed++, 'two members, one is replaced', seconds => 4, kinds => [qw(restore failover)]);
-
-my $three = Converge::Nodes->new(count => 3, label => 'three_', clocks => 1);
+my $three = Converge::Nodes->new(count => 3, label => 'three_');
 $three->join;
 fine($three, $seed++, 'three members', seconds => 5, kinds => [qw(isolate away cut clock)]);
-fine($three, $seed++, 'three members, one is replaced', seconds => 4, kinds => [qw(dump failover)]);
+fine($three, $seed++, 'three members, one is replaced', seconds => 3, kinds => [qw(dump restore)]);
 $three->end;
+
+my $two = Converge::Nodes->new(count => 2);
+$two->join;
+fine($two, $seed++, 'two members', seconds => 7, kinds => [qw(crash reset failover)]);
 
 # --- controls ---------------------------------------------------------------
 

@@ -7,7 +7,7 @@ Converge::Client - changes hot rows at random, and writes down what became of it
 
 =head1 SYNOPSIS
 
-  my $client = Converge::Client->start(nodes => $nodes, name => 'alpha', number => 3, seed => 7, file => $file);
+  my $client = Converge::Client->start(nodes => $nodes, node => 'alpha', number => 3, base => 0, began => $now, seed => 7, file => $file);
   $client->end;                       # returns once it has gone
   my @history = Converge::Client::history($file, ...);
 
@@ -88,11 +88,14 @@ sub text
 
 sub old_text { my ($self, $random) = @_; return $random->any(@{ $self->{texts} }) // 'none'; }
 
+# Behind which the keys of the run are.
+sub base { my ($self) = @_; return $self->{base}; }
+
 # Ten new keys a second, of which the last twenty are in use.
 sub new_key
 {
 	my ($self) = @_;
-	return 1000 + int((now() - $self->{began}) / 1e8) - $self->{random}->between(0, 20) + 20;
+	return $self->{base} + 1000 + int((now() - $self->{began}) / 1e8) - $self->{random}->between(0, 20) + 20;
 }
 
 # --- its work -------------------------------------------------------------

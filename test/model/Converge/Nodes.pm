@@ -7,7 +7,7 @@ Converge::Nodes - servers that replicate to each other over a network to be cut
 
 =head1 SYNOPSIS
 
-  my $nodes = Converge::Nodes->new(count => 3, clocks => 1);
+  my $nodes = Converge::Nodes->new(count => 3);
   $nodes->join;
   $nodes->proxy->set('alpha', 'beta', 'both', 'cut');
   $nodes->crash('alpha');  $nodes->start('alpha');
@@ -23,7 +23,7 @@ around it.  With clocks each server looks at a clock of its own (libfaketime).
 What stands in a member's place may change: it is restored from a base backup or a
 dump, or its standby is promoted.  It keeps port and name; incarnation() counts.
 
-Options of new(): count; label, with which the names of servers begin; clocks; bare: the
+Options of new(): count; label, with which the names of servers begin; bare: the
 tables aren't attached, and members subscribe to each other without consistency's help;
 conf, lines for postgresql.conf; install_path, the directory above another PostgreSQL's
 bin.
@@ -38,6 +38,7 @@ use warnings FATAL => 'all';
 use parent 'ConsistencyGroup';
 use Carp;
 use Converge::Tables;
+use File::Basename qw(dirname);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Proxy;
@@ -131,7 +132,6 @@ sub _first_start
 	$self->_make_roles($name);
 	$self->sql($name, $_) for Converge::Tables::make($self->bare);
 	$self->declare($name, $_) for $self->others($name);
-	$self->sql($name, $_) for Converge::Tables::fill();
 	return;
 }
 
@@ -180,28 +180,26 @@ sub _make_proxy
 
 # --- clocks ---------------------------------------------------------------
 
-# Sets a member's clock: so many seconds ahead.
-sub set_clock
-{
-	my ($self, $name, $seconds) = @_;
-	my $file = $self->{clock}{$name} //= PostgreSQL::Test::Utils::tempdir_short() . "/$name.clock";
-	open my $out, '>', "$file.new" or die "$file: $!";
-	printf $out "%+f\n", $seconds;
-	close $out;
-	rename "$file.new", $file or die "$file: $!";
-	return;
-}
+# Sets a member's clock: so many seconds ahead, from its next start on.
+sub set_clock { my ($self, $name, $seconds) = @_; $self->{clock}{$name} = $seconds; return; }
 
 sub _clock_environment
 {
 	my ($self, $name) = @_;
-	return () unless $self->{arg}{clocks};
-	my ($library) = glob '/usr/lib/*/faketime/libfaketime.so.1';
-	die "libfaketime is not installed: see tools/install_packages --test\n" unless $library;
-	$self->set_clock($name, 0) unless $self->{clock}{$name};
-	return (
-		LD_PRELOAD => $library, FAKETIME_TIMESTAMP_FILE => $self->{clock}{$name}, FAKETIME_NO_CACHE => 1,
-		FAKETIME_DONT_FAKE_MONOTONIC => 1, DONT_FAKE_MONOTONIC => 1, NO_FAKE_STAT => 1);
+	my $seconds = $self->{clock}{$name} or return ();
+	return (LD_PRELOAD => _wrong_clock(), CLOCK_AHEAD => $seconds);
+}
+
+# The library that makes clocks wrong, compiled when it is first wanted.
+my $wrong_clock;
+
+sub _wrong_clock
+{
+	return $wrong_clock if $wrong_clock;
+	$wrong_clock = PostgreSQL::Test::Utils::tempdir_short() . '/clock_ahead.so';
+	my $source = dirname(__FILE__) . '/../clock_ahead.c';
+	system('cc', '-O2', '-fPIC', '-shared', '-o', $wrong_clock, $source) == 0 or die "$source can't be compiled\n";
+	return $wrong_clock;
 }
 
 # --- running them -----------------------------------------------------------
@@ -282,6 +280,24 @@ sub join_again
 	return;
 }
 
+# What everybody is at and waits for: lines, for people.
+sub activity
+{
+	my ($self) = @_;
+	my @lines;
+	foreach my $name ($self->names)
+	{
+		my $text = eval { $self->sql($name, q{
+			SELECT concat_ws(' ', pid, backend_type, application_name, state, wait_event, 'xid ' || backend_xid, 'for ' || now() - xact_start,
+				'blocked by ' || nullif(pg_blocking_pids(pid)::text, '{}'), left(query, 100)) FROM pg_stat_activity
+			 WHERE backend_type ~ 'client|logical|walsender' AND pid <> pg_backend_pid()
+			UNION ALL SELECT concat_ws(' ', 'slot', slot_name, active_pid, confirmed_flush_lsn, 'of', pg_current_wal_lsn()) FROM pg_replication_slots
+			UNION ALL SELECT concat_ws(' ', 'subscription', subname, srrelid::regclass, srsubstate) FROM pg_subscription JOIN pg_subscription_rel ON oid = srsubid AND srsubstate <> 'r'}) } // $@;
+		push @lines, map { "$name: $_" } split /\n/, $text;
+	}
+	return @lines;
+}
+
 # Merges at each member the rows that others have otherwise, as if replication had
 # brought them.  Returns how many changed something.
 sub repair
@@ -339,6 +355,8 @@ sub restore
 	$self->{node}{$name} = $node;
 	$self->start($name);
 	$self->poll($name, 'SELECT NOT pg_is_in_recovery()', 'the restored server is writable');
+	# not for its standbys
+	$node->append_conf('postgresql.conf', "restore_command = ''\nrecovery_target = ''\nrecovery_target_action = 'pause'\n");
 	return;
 }
 

@@ -43,12 +43,15 @@ use Converge::Faults;
 use Converge::Judge;
 use Converge::Tables;
 use JSON::PP ();
-use List::Util qw(sum);
+use List::Util qw(max sum);
 use PostgreSQL::Test::Utils;
 use Time::HiRes qw(time usleep);
 
 # how long a group may take to come to rest, seconds
 my $patience = 60;
+
+# how often, a tenth of a second apart, nothing must have moved: an echo takes less
+my $calm_enough = 10;
 
 sub new
 {
@@ -61,10 +64,22 @@ sub go
 	my ($self) = @_;
 	my $nodes = $self->{nodes};
 	mkdir $self->{directory};
+	# keys of a run are its own: what was there before is of no account
+	$self->{base} = 1_000_000 * $nodes->{runs}++;
+	$nodes->proxy->set('*', '*', 'both', 'cut');
+	foreach my $name ($nodes->names) { $nodes->sql($name, $_) for Converge::Tables::fill($self->{base}); }
+	$nodes->proxy->heal;
+	%{ $self->{skipped_before} } = map { $nodes->incarnation($_) . $_ => $self->_conflicts($_, "kind = 'update_missing'") } $nodes->names
+	  unless $nodes->bare;
 	my %log_from = map { $_ => -s $_ } map { $nodes->logs($_) } $nodes->names;
 	my $faults = Converge::Faults->new(nodes => $nodes, seed => $self->{seed}, kinds => $self->{kinds} // \@Converge::Faults::all);
 	my @clients = $self->_start_clients;
-	$faults->go_on_until(time + $self->{seconds});
+	if (!eval { $faults->go_on_until(time + $self->{seconds}); 1 })
+	{
+		my $error = $@;
+		print "# $_\n" for $nodes->activity;
+		die $error;
+	}
 	$_->end or die "client $_->{number} broke\n" for @clients;
 	$faults->end;
 	my $calm = $self->_come_to_rest;
@@ -95,7 +110,7 @@ sub _start_clients
 		{
 			my $number = @clients + 1;
 			push @clients, Converge::Client->start(nodes => $self->{nodes}, node => $node, number => $number, seed => $self->{seed},
-				pause => $self->{pause}, began => $began, file => "$self->{directory}/$number.jsonl");
+				base => $self->{base}, pause => $self->{pause}, began => $began, file => "$self->{directory}/$number.jsonl");
 		}
 	}
 	return @clients;
@@ -142,7 +157,7 @@ sub _come_to_rest
 {
 	my ($self) = @_;
 	my ($end, $began, $last, $calm, $moves, $wait) = (time + $self->{patience}, time, '', 0, 0);
-	while (time < $end && $calm < 15)
+	while (time < $end && $calm < $calm_enough)
 	{
 		my $now;
 		($now, $wait) = $self->_state;
@@ -152,10 +167,18 @@ sub _come_to_rest
 		usleep(100_000);
 	}
 	$self->{rest} = time - $began;
-	return 1 if $calm >= 15;
+	return 1 if $calm >= $calm_enough;
+	print "# $_\n" for $self->{nodes}->activity;
 	$self->_guilty('not-confirmed', "$_ waits for $wait->{$_}") for sort keys %$wait;
 	$self->_guilty('restless', "rows are still written after $self->{patience} s") if $moves;
 	return 0;
+}
+
+# How many conflicts a member has counted.
+sub _conflicts
+{
+	my ($self, $name, $condition) = @_;
+	return $self->{nodes}->sql($name, "SELECT coalesce(sum(count), 0) FROM consistency.stat_conflicts WHERE $condition");
 }
 
 # What members hold once the updates that were skipped are made up for.
@@ -163,13 +186,10 @@ sub _repaired
 {
 	my ($self, $members) = @_;
 	my $nodes = $self->{nodes};
-	my $count = sub {
-		my ($condition) = @_;
-		return sum(map { $nodes->sql($_, "SELECT coalesce(sum(count), 0) FROM consistency.stat_conflicts WHERE $condition") } $nodes->names);
-	};
-	$self->{skipped} = $count->("kind = 'update_missing'");
+	# what takes the place of a member begins to count anew, or where its backup was
+	$self->{skipped} = sum(map { max(0, $self->_conflicts($_, "kind = 'update_missing'") - ($self->{skipped_before}{ $nodes->incarnation($_) . $_ } // 0)) } $nodes->names);
 	$self->{repaired} = 0;
-	$self->_guilty('unaccounted', 'not a single conflict was counted') unless $count->('true');
+	$self->_guilty('unaccounted', 'not a single conflict was counted') unless sum(map { $self->_conflicts($_, 'true') } $nodes->names);
 	return $members unless grep { $_->{name} eq 'diverged' } @{ (Converge::Judge::judge([], $members))[0] };
 	if (!$self->{skipped}) { $self->_guilty('unaccounted', 'members differ, and no update was skipped'); return $members; }
 	$self->{repaired} = $nodes->repair;
@@ -206,7 +226,7 @@ sub _reach_everybody
 {
 	my ($self) = @_;
 	my $nodes = $self->{nodes};
-	my $key = 9000000 + ++$self->{nodes}{probes};
+	my $key = $self->{base} + 900_000;
 	foreach my $name ($nodes->names)
 	{
 		$nodes->sql($name, "INSERT INTO counters AS t (id, likes) VALUES ($key, gcounter(1)) ON CONFLICT (id) DO UPDATE SET likes = t.likes + 1");

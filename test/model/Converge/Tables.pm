@@ -28,7 +28,7 @@ package Converge::Tables;
 use strict;
 use warnings FATAL => 'all';
 
-# rows that are there from the beginning
+# rows that are there from the beginning of a run, whose keys follow its base
 our $hot = 3;
 our $stock = 60;
 
@@ -56,13 +56,14 @@ sub make
 				columns => '{"hi": "highest", "lo": "lowest", "creator": "first", "title": "multi_value"}')});
 }
 
-# SQL that fills them, at each member: so these keys are inserted everywhere at once.
+# SQL that begins a run, at each member: so its keys are inserted everywhere at once.
 sub fill
 {
+	my ($base) = @_;
 	return (
-		"INSERT INTO counters (id, stock) SELECT i, bcounter(0, $stock) FROM generate_series(1, $hot) i",
-		"INSERT INTO docs (id) SELECT i FROM generate_series(1, $hot) i",
-		'INSERT INTO ids VALUES (consistency.replica_id())');
+		"INSERT INTO counters (id, stock) SELECT $base + i, bcounter(0, $stock) FROM generate_series(1, $hot) i",
+		"INSERT INTO docs (id) SELECT $base + i FROM generate_series(1, $hot) i",
+		'INSERT INTO ids VALUES (consistency.replica_id()) ON CONFLICT DO NOTHING');
 }
 
 # --- steps --------------------------------------------------------------
@@ -75,19 +76,19 @@ sub step
 	return __PACKAGE__->can("_$kind")->($random, $client);
 }
 
-sub _key { my ($random) = @_; return $random->between(1, $hot); }
+sub _key { my ($random, $client) = @_; return $client->base + $random->between(1, $hot); }
 
 sub _like
 {
-	my ($random) = @_;
-	my ($key, $n) = (_key($random), $random->between(1, 3));
+	my ($random, $client) = @_;
+	my ($key, $n) = (_key($random, $client), $random->between(1, 3));
 	return ("UPDATE counters SET likes = likes + $n WHERE id = $key", [ 'add', 'counters.likes', $key, $n ]);
 }
 
 sub _vote
 {
 	my ($random, $client) = @_;
-	my ($key, $n, $text) = (_key($random), $random->any(-3, -1, 1, 2, 5), $client->text);
+	my ($key, $n, $text) = (_key($random, $client), $random->any(-3, -1, 1, 2, 5), $client->text);
 	my $change = $n < 0 ? '- ' . -$n : "+ $n";
 	return ("UPDATE counters SET votes = votes $change, note = '$text' WHERE id = $key",
 		[ 'add', 'counters.votes', $key, $n ], [ 'set', 'counters.note', $key, $text ]);
@@ -95,16 +96,16 @@ sub _vote
 
 sub _stock
 {
-	my ($random) = @_;
-	my ($key, $n) = (_key($random), $random->any(-4, -3, -2, -1, -1, 1, 2));
+	my ($random, $client) = @_;
+	my ($key, $n) = (_key($random, $client), $random->any(-4, -3, -2, -1, -1, 1, 2));
 	my $change = $n < 0 ? '- ' . -$n : "+ $n";
 	return ("UPDATE counters SET stock = stock $change WHERE id = $key", [ 'add', 'counters.stock', $key, $n ]);
 }
 
 sub _transfer
 {
-	my ($random) = @_;
-	my ($key, $n, $salt) = (_key($random), $random->between(1, 5), $random->between(1, 1000));
+	my ($random, $client) = @_;
+	my ($key, $n, $salt) = (_key($random, $client), $random->between(1, 5), $random->between(1, 1000));
 	return ("UPDATE counters SET stock = transfer(stock, (SELECT id FROM ids ORDER BY md5(id || '$salt') LIMIT 1), $n) WHERE id = $key");
 }
 
@@ -121,7 +122,7 @@ sub _new
 sub _doc
 {
 	my ($random, $client) = @_;
-	my ($key, $text) = (_key($random), $client->text);
+	my ($key, $text) = (_key($random, $client), $client->text);
 	my $column = $random->any(qw(hi lo creator title title one one two));
 	my $value = $column =~ /hi|lo/ ? $random->between(-1000000, 1000000) : "'$text'";
 	return ("UPDATE docs SET $column = $value WHERE id = $key", [ 'set', "docs.$column", $key, $value =~ tr/'//dr ]);
@@ -130,7 +131,7 @@ sub _doc
 sub _tag
 {
 	my ($random, $client) = @_;
-	my ($key, $text) = (_key($random), $client->text);
+	my ($key, $text) = (_key($random, $client), $client->text);
 	return (qq{UPDATE docs SET tags = tags + '"$text"' WHERE id = $key}, [ 'in', 'docs.tags', $key, $text ]) if $random->chance(0.5);
 	# one of its own, which may be in the set or not
 	my $old = $client->old_text($random);
@@ -139,8 +140,8 @@ sub _tag
 
 sub _map
 {
-	my ($random) = @_;
-	my ($key, $n, $name) = (_key($random), $random->between(1, 3), $random->any('a', 'b'));
+	my ($random, $client) = @_;
+	my ($key, $n, $name) = (_key($random, $client), $random->between(1, 3), $random->any('a', 'b'));
 	return ("UPDATE docs SET map = put(map, '$name', get(map, '$name', NULL::pncounter) + $n) WHERE id = $key",
 		[ 'add', "docs.map.$name", $key, $n ]);
 }
@@ -148,7 +149,7 @@ sub _map
 sub _cart
 {
 	my ($random, $client) = @_;
-	my ($table, $key, $n, $text) = ($random->any('carts_rw', 'carts_aw'), _key($random), $random->between(1, 3), $client->text);
+	my ($table, $key, $n, $text) = ($random->any('carts_rw', 'carts_aw'), _key($random, $client), $random->between(1, 3), $client->text);
 	my $column = $random->any('x', 'y');
 	return ("UPDATE $table SET n = n + $n, $column = '$text' WHERE id = $key", [ 'put', $table, $key, $n ]) if $random->chance(0.4);
 	return ("INSERT INTO $table AS t (id, n, $column) VALUES ($key, gcounter($n), '$text')
@@ -157,8 +158,8 @@ sub _cart
 
 sub _drop
 {
-	my ($random) = @_;
-	my ($table, $key) = ($random->any('carts_rw', 'carts_aw'), _key($random));
+	my ($random, $client) = @_;
+	my ($table, $key) = ($random->any('carts_rw', 'carts_aw'), _key($random, $client));
 	return ("DELETE FROM $table WHERE id = $key", [ 'gone', $table, $key ]);
 }
 
