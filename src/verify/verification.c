@@ -11,7 +11,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -21,7 +20,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/pg_lsn.h"
-#include "utils/syscache.h"
 
 #include "core/extension.h"
 #include "verify/comparison.h"
@@ -66,7 +64,6 @@ static const char *const state_names[] = {"unfinished", "failed", "stopped", "do
 
 static Rights become_owner(void);
 static void be_oneself(const Rights *rights);
-static Oid	owner_of(Oid relation);
 static void run(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls);
 static void save_finding(const Verification *verification, const VerifyNode *node,
 						 const Finding *finding);
@@ -243,7 +240,7 @@ become_owner(void)
 	Rights		rights;
 
 	GetUserIdAndSecContext(&rights.user, &rights.context);
-	SetUserIdAndSecContext(owner_of(extension_relation(RUNS_TABLE)),
+	SetUserIdAndSecContext(extension_relation_owner(extension_relation(RUNS_TABLE)),
 						   rights.context | SECURITY_LOCAL_USERID_CHANGE);
 	rights.guc_level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
@@ -258,19 +255,6 @@ be_oneself(const Rights *rights)
 {
 	AtEOXact_GUC(false, rights->guc_level);
 	SetUserIdAndSecContext(rights->user, rights->context);
-}
-
-static Oid
-owner_of(Oid relation)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relation);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
 }
 
 static VerifyNode *
