@@ -190,23 +190,14 @@ node_state_snapshot(NodeInfo *nodes, int max)
 int
 node_state_members(void)
 {
-	bool		counted[NODE_STATE_MAX_NODES] = {false};
-	int			n = 0;
+	int			slots[NODE_STATE_MAX_NODES];
+	int			n;
 
 	if (node_table == NULL)
 		return 0;
 
 	LWLockAcquire(&node_table->lock, LW_SHARED);
-	for (int i = 0; i < NODE_STATE_MAX_SERVERS; i++)
-	{
-		const SharedServer *server = our_server(i);
-
-		if (server && !counted[server->slot])
-		{
-			counted[server->slot] = true;
-			n++;
-		}
-	}
+	n = node_table_members(MyDatabaseId, slots);
 	LWLockRelease(&node_table->lock);
 	return n;
 }
