@@ -79,7 +79,8 @@ static bool is_too_young(const ReplayGoal *goal, TimestampTz now);
 static bool replay_is_delaying(void);
 static bool is_cancelled_in_vain(void);
 static TimelineVerdict judge(Position position, bool *reached);
-static bool replay_waits_for_us(bool since_start);
+static bool replay_waits_for_us(XLogRecPtr replayed, bool since_start);
+static bool conflict_is_older(XLogRecPtr replayed);
 static bool startup_waits_for_our_lock(PGPROC *startup);
 
 /* A wait begins that may be given up. */
@@ -112,6 +113,7 @@ replay_wait(Position position, TimestampTz until, const ReplayGoal *goal)
 	for (;;)
 	{
 		TimestampTz now;
+		XLogRecPtr	replayed;
 		bool		reached;
 
 		if (!RecoveryInProgress())
@@ -128,7 +130,8 @@ replay_wait(Position position, TimestampTz until, const ReplayGoal *goal)
 			return REPLAY_GIVEN_UP;
 
 		/* Short conflicts resolve themselves. */
-		if (!replay_waits_for_us(GetXLogReplayRecPtr(NULL) == start))
+		replayed = GetXLogReplayRecPtr(NULL);
+		if (!replay_waits_for_us(replayed, replayed == start))
 			blocked_since = 0;
 		else if (blocked_since == 0)
 			blocked_since = now;
@@ -316,12 +319,14 @@ replay_is_delaying(void)
  *
  * Whose snapshot is in its way must end its transaction: to have given the
  * snapshot back meanwhile doesn't help.  Who that is can't be seen.  It may be us
- * if replay hasn't moved since our wait began (since_start).
+ * if replay hasn't moved since our wait began (since_start), unless it stood there
+ * before our transaction did.
  *
- * Its wait event is read without a lock, as pg_stat_activity does.
+ * Its wait event is read without a lock, as pg_stat_activity does; "replayed" was
+ * read before.
  */
 static bool
-replay_waits_for_us(bool since_start)
+replay_waits_for_us(XLogRecPtr replayed, bool since_start)
 {
 	for (int i = 0; i < NUM_AUXILIARY_PROCS; i++)
 	{
@@ -337,14 +342,40 @@ replay_waits_for_us(bool since_start)
 
 		if (event == WAIT_EVENT_RECOVERY_CONFLICT_SNAPSHOT ||
 			event == WAIT_EVENT_RECOVERY_CONFLICT_TABLESPACE)
-			return TransactionIdIsValid(MyProc->xmin) ||
-				(since_start && LocalTransactionIdIsValid(COMPAT_MY_LXID));
+			return !conflict_is_older(replayed) &&
+				(TransactionIdIsValid(MyProc->xmin) ||
+				 (since_start && LocalTransactionIdIsValid(COMPAT_MY_LXID)));
 
 		/* Only what has a snapshot pins buffers: an open cursor. */
 		if ((event & WAIT_EVENT_CLASS) == COMPAT_WAIT_BUFFER_PIN)
 			return TransactionIdIsValid(MyProc->xmin);
 	}
 	return false;
+}
+
+/*
+ * conflict_is_older
+ *		Has an earlier transaction of this session seen replay wait for snapshots
+ *		at this record already?
+ *
+ * Whose they are is settled when that wait begins: so they aren't ours, and who is
+ * told to retry isn't told so again as long as another session holds replay up.
+ */
+static bool
+conflict_is_older(XLogRecPtr replayed)
+{
+	static XLogRecPtr seen_at = InvalidXLogRecPtr;
+	static LocalTransactionId seen_by = InvalidLocalTransactionId;
+
+	/* Gone on meanwhile: what it waited for may have been the record before. */
+	if (GetXLogReplayRecPtr(NULL) != replayed)
+		return false;
+	if (seen_at != replayed)
+	{
+		seen_at = replayed;
+		seen_by = COMPAT_MY_LXID;
+	}
+	return seen_by != COMPAT_MY_LXID;
 }
 
 /*
