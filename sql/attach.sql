@@ -1,5 +1,8 @@
 -- Attached tables on one server: session_replication_role = replica stands for
 -- what replication brings.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS consistency;
+RESET client_min_messages;
 \set VERBOSITY terse
 SET consistency.replica_id = 'a';
 CREATE SCHEMA shop;
