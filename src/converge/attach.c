@@ -80,7 +80,7 @@ consistency_attach(PG_FUNCTION_ARGS)
 	nesting = begin_commands();
 	if (!has_version_column(id))
 		run("ALTER TABLE %s ADD COLUMN %s %s NOT NULL DEFAULT '{}'", name, ROW_VERSION_COLUMN,
-			format_type_be_qualified(get_atttype(extension_relation("tombstones"), TOMBSTONE_VERSION)));
+			format_type_be_qualified(get_atttype(extension_relation(TOMBSTONE_TABLE), TOMBSTONE_VERSION)));
 	drop_triggers(id);
 	create_triggers(id, declaration);
 	end_commands(nesting);
@@ -221,7 +221,7 @@ has_version_column(Oid id)
 
 	if (number == InvalidAttrNumber)
 		return false;
-	if (get_atttype(id, number) != get_atttype(extension_relation("tombstones"), TOMBSTONE_VERSION))
+	if (get_atttype(id, number) != get_atttype(extension_relation(TOMBSTONE_TABLE), TOMBSTONE_VERSION))
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_COLUMN),
 				 errmsg("table \"%s\" has a column \"%s\" of another type", get_rel_name(id), ROW_VERSION_COLUMN),

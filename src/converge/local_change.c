@@ -156,8 +156,6 @@ local_delete(Relation relation, TableRules *rules, HeapTuple deleted)
 	RowImage	row = row_image(rules, RelationGetDescr(relation), deleted);
 	RowVersion	version = row.version;
 	Jsonb	   *image = NULL;
-	Tombstone  *tombstone;
-	char	   *key;
 	WriteStamp	write;
 	Dot			dot;
 
@@ -175,15 +173,7 @@ local_delete(Relation relation, TableRules *rules, HeapTuple deleted)
 		version.ncolumns = 0;
 		version.nvalues = 0;
 	}
-	key = row_text_key(rules, row.values);
-	/* There is none, unless the row came back while the trigger was off. */
-	tombstone = tombstone_find(rules, key);
-	if (tombstone != NULL)
-	{
-		version = row_version_merge(&version, &tombstone->version);
-		tombstone_remove(tombstone);
-	}
-	tombstone_write(rules, key, &version, image);
+	tombstone_put(rules, row_text_key(rules, row.values), &version, image);
 }
 
 /* --- stamps -------------------------------------------------------------- */

@@ -58,6 +58,7 @@ static Relation open_attached(const char *table, TableRules **rules);
 static bool bury_row(Burial *burial, RowStore *store, HeapTuple found);
 static bool outlives(Burial *burial, RowStore *store, const RowImage *row, RowImage *merged);
 static bool merge_tombstones(Burial *burial, const Tombstone *there);
+static void clear_tombstone(Burial *burial);
 static void note_burial(Burial *burial, const RowImage *row, ConflictResolution resolution);
 
 /* --- rows ---------------------------------------------------------------- */
@@ -217,8 +218,8 @@ static void
 bury(RowStore *store, TableRules *rules, const RowImage *row)
 {
 	row_store_delete(store);
-	tombstone_write(rules, row_text_key(rules, row->values), &row->version,
-					row_text_image(rules, row->values, row->nulls));
+	tombstone_put(rules, row_text_key(rules, row->values), &row->version,
+				  row_text_image(rules, row->values, row->nulls));
 }
 
 /*
@@ -358,6 +359,8 @@ replicated_tombstone(const char *table, const char *key, struct varlena **versio
 		if (there != NULL)
 			keep = merge_tombstones(&burial, there);
 	}
+	else if (keep)
+		clear_tombstone(&burial);
 	*version = row_version_write(&burial.incoming.version);
 	*image = burial.incoming.image;
 	table_close(burial.relation, NoLock);
@@ -470,6 +473,21 @@ merge_tombstones(Burial *burial, const Tombstone *there)
 	burial->incoming.version = merged;
 	tombstone_remove(there);
 	return true;
+}
+
+/*
+ * A row was buried that has come back behind the trigger's back, as a table does
+ * that is restored: what was left of it is still there.
+ */
+static void
+clear_tombstone(Burial *burial)
+{
+	Tombstone  *there = tombstone_find(burial->rules, burial->key);
+
+	if (there == NULL || merge_tombstones(burial, there))
+		return;
+	burial->incoming = *there;
+	tombstone_remove(there);
 }
 
 static void
