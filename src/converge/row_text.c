@@ -35,7 +35,6 @@ static const char *const canonical_settings[][2] = {
 	{"xmloption", "content"},
 };
 
-static char *output(ColumnRule *column, Datum value);
 static Datum input(ColumnRule *column, char *text);
 
 /*
@@ -59,8 +58,9 @@ row_text_settings_end(int nesting)
 	AtEOXact_GUC(true, nesting);
 }
 
-static char *
-output(ColumnRule *column, Datum value)
+/* A value that isn't null, while row_text_settings() hold. */
+char *
+row_text_output(ColumnRule *column, Datum value)
 {
 	return OutputFunctionCall(&column->output, value);
 }
@@ -79,9 +79,9 @@ row_text_value(ColumnRule *column, Datum value)
 	char	   *result;
 
 	if (!column->depends_on_settings)
-		return output(column, value);
+		return row_text_output(column, value);
 	nesting = row_text_settings();
-	result = output(column, value);
+	result = row_text_output(column, value);
 	row_text_settings_end(nesting);
 	return result;
 }
