@@ -16,7 +16,6 @@
 #include "catalog/catalog.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_publication.h"
 #include "catalog/pg_publication_rel.h"
 #include "catalog/pg_sequence.h"
@@ -174,9 +173,6 @@ static void
 check_function(const char *column, const char *rule, Oid type)
 {
 	Oid			function;
-	HeapTuple	tuple;
-	Form_pg_proc proc;
-	bool		fits;
 
 	if (strchr(rule, '(') == NULL)
 		ereport(ERROR,
@@ -184,15 +180,7 @@ check_function(const char *column, const char *rule, Oid type)
 				 errmsg("unknown rule \"%s\" for column \"%s\"", rule, column),
 				 errhint("Rules are last_writer, first, highest, lowest, multi_value, or a function with the types of its arguments, as in 'app.merge_tags(text[],text[])'.")));
 	function = DatumGetObjectId(DirectFunctionCall1(regprocedurein, CStringGetDatum(rule)));
-	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for function %u", function);
-	proc = (Form_pg_proc) GETSTRUCT(tuple);
-	fits = proc->prokind == PROKIND_FUNCTION && !proc->proretset && proc->provolatile == PROVOLATILE_IMMUTABLE &&
-		proc->prorettype == type && proc->pronargs == 2 &&
-		proc->proargtypes.values[0] == type && proc->proargtypes.values[1] == type;
-	ReleaseSysCache(tuple);
-	if (!fits)
+	if (!table_rules_function_fits(function, type))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
 				 errmsg("function %s cannot merge column \"%s\"", rule, column),

@@ -53,7 +53,7 @@ typedef struct ColumnRule
 	FmgrInfo	input;
 	Oid			ioparam;
 	FmgrInfo	compare;		/* of RULE_HIGHEST and RULE_LOWEST */
-	Oid			function;		/* of RULE_FUNCTION */
+	Oid			function;		/* of RULE_FUNCTION; invalid: none that fits */
 	RegProcedure equal;			/* of RULE_KEY: for scans of the key's index */
 } ColumnRule;
 
@@ -83,5 +83,6 @@ extern Trigger *table_rules_trigger(Relation relation);
 extern MergeRule table_rules_parse(const char *word);
 extern bool table_rules_type_merges(Oid type);
 extern List *table_rules_functions(TableRules *rules);
+extern bool table_rules_function_fits(Oid function, Oid type);
 
 #endif							/* CONSISTENCY_TABLE_RULES_H */
