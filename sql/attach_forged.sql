@@ -28,6 +28,21 @@ SELECT consistency.merge_tombstone('t', '["2"]', '{"length": 2}');
 RESET ROLE;
 SELECT id, n FROM t;
 
+-- A key is known by one text, however it is written.
+SELECT consistency.merge_tombstone('t', '[ "01" ]', '{"length": 2}');
+SELECT id FROM t;
+SELECT relation, key FROM consistency.tombstones WHERE relation = 'forged.t' ORDER BY key;
+
+-- A row is one that exists, and its values are some of their type.
+SELECT consistency.merge_row('t', '{id,n,row_version}', '{3,3,"{\"length\": 2}"}');
+CREATE TABLE several (id int PRIMARY KEY, n int);
+SELECT consistency.attach('several', '{"n": "multi_value"}');
+SELECT consistency.merge_row('several', '{id,n,row_version}', ARRAY['1', '1',
+	'{"seen": {"b": 1, "c": 1}, "values": {"n": [{"value": "7", "stamp": 5, "dot": ["b", 1]}, {"value": "none", "stamp": 4, "dot": ["c", 1]}]}}']);
+SELECT consistency.merge_row('several', '{id,n,row_version}', ARRAY['1', '1',
+	'{"seen": {"b": 1, "c": 1}, "values": {"n": [{"value": "7", "stamp": 5, "dot": ["b", 1]}, {"value": "8", "stamp": 4, "dot": ["c", 1]}]}}']);
+SELECT id, n FROM several;
+
 -- Triggers made by hand, for a function that doesn't fit or may not be called.
 CREATE FUNCTION secret(text, text) RETURNS text IMMUTABLE LANGUAGE sql AS $$SELECT 'secret'$$;
 REVOKE ALL ON FUNCTION secret(text, text) FROM PUBLIC;
@@ -96,6 +111,20 @@ CREATE TABLE parts (id int PRIMARY KEY, a varchar) PARTITION BY RANGE (id);
 SELECT consistency.attach('parts', '{"a": "joined(varchar,varchar)"}');
 DROP TABLE narrow;
 DROP FUNCTION joined(varchar, varchar);
+
+-- Keys of which one value has several texts, and rules of columns that are gone.
+CREATE TABLE n (id numeric PRIMARY KEY);
+\set VERBOSITY default
+SELECT consistency.attach('n');
+\set VERBOSITY terse
+SELECT consistency.attach('n', accept => '{key}');
+CREATE TABLE n2 (id numeric(10, 2), c char(3), v varchar(9), t timestamptz, u uuid, PRIMARY KEY (id, c, v, t, u));
+SELECT consistency.attach('n2');
+CREATE TABLE r (id int PRIMARY KEY, n int, m int);
+SELECT consistency.attach('r', '{"n": "highest", "m": "lowest"}');
+ALTER TABLE r RENAME n TO top;
+ALTER TABLE r DROP m;
+SELECT problem FROM consistency.check() WHERE subject = 'forged.r';
 
 -- A schema that is renamed: its tables' names are others.
 CREATE SCHEMA forged_too;

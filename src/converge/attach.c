@@ -223,7 +223,7 @@ append_accepted(StringInfo out, ArrayType *accept)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("cannot accept \"%s\"", word),
-					 errhint("What can be accepted is sequence, unique, check, trigger and publication.")));
+					 errhint("What can be accepted is key, sequence, unique, check, trigger and publication.")));
 		appendStringInfo(out, "%s\"%s\"", i == 0 ? ", \"accept\": [" : ", ", word);
 	}
 	if (n > 0)

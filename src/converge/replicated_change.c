@@ -38,7 +38,7 @@ typedef struct Burial
 {
 	Relation	relation;
 	TableRules *rules;
-	const char *key;
+	char	   *key;
 	Datum	   *key_values;
 	Tombstone	incoming;
 } Burial;
@@ -326,26 +326,28 @@ count_of(const Vector *vector, uint64 replica)
  * replicated_tombstone
  *		A tombstone came in: delete the row that it is for.
  *
- * Returns whether the tombstone is to be written down, with the version and the
- * image that it is to have.
+ * Returns whether the tombstone is to be written down, with the key, the version
+ * and the image that it is to have.
  */
 bool
-replicated_tombstone(const char *table, const char *key, struct varlena **version, Jsonb **image)
+replicated_tombstone(const char *table, char **key, struct varlena **version, Jsonb **image)
 {
-	Burial		burial = {.key = key};
+	Burial		burial = {0};
 	RowStore   *store;
 	HeapTuple	found;
 	bool		keep = true;
 
 	burial.relation = open_attached(table, &burial.rules);
 	if (burial.relation == NULL)
-		return keep_for_later(table, key, version);
+		return keep_for_later(table, *key, version);
 	burial.incoming.version = row_version_read(*version);
 	burial.incoming.image = *image;
 	burial.key_values = palloc0(sizeof(Datum) * burial.rules->ncolumns);
-	row_text_parse_key(burial.rules, key, burial.key_values);
+	row_text_parse_key(burial.rules, *key, burial.key_values);
+	/* by hand a key can be written in other ways than the one by which it is found */
+	burial.key = *key = row_text_key(burial.rules, burial.key_values);
 
-	key_lock_exclusive(RelationGetRelid(burial.relation), key);
+	key_lock_exclusive(RelationGetRelid(burial.relation), burial.key);
 	(void) clock_witness((int64) burial.incoming.version.row.stamp);
 	store = row_store_open(burial.relation, burial.rules->key_index);
 	found = row_store_find(store, burial.key_values, burial.rules->keys, burial.rules->nkeys, LockTupleExclusive);
@@ -354,7 +356,7 @@ replicated_tombstone(const char *table, const char *key, struct varlena **versio
 	row_store_close(store);
 	if (found == NULL)
 	{
-		Tombstone  *there = tombstone_find(burial.rules, key);
+		Tombstone  *there = tombstone_find(burial.rules, burial.key);
 
 		if (there != NULL)
 			keep = merge_tombstones(&burial, there);

@@ -66,7 +66,6 @@ static Jsonb *read_declaration(Relation relation, const Trigger *trigger);
 static void read_columns(TableRules *rules, Relation relation, const Jsonb *said);
 static void read_column(TableRules *rules, ColumnRule *column, Form_pg_attribute attribute, const Jsonb *columns);
 static MergeRule rule_of(TableRules *rules, ColumnRule *column, Form_pg_attribute attribute, const Jsonb *columns);
-static Oid	find_function(const char *said, Oid type);
 static bool text_depends_on_settings(Oid type);
 static void read_comparison(ColumnRule *column);
 static void read_key(TableRules *rules, Relation relation);
@@ -175,6 +174,28 @@ table_rules_functions(TableRules *rules)
 			functions = list_append_unique_oid(functions, rules->columns[i].function);
 	}
 	return functions;
+}
+
+/*
+ * table_rules_function
+ *		The function of this name, InvalidOid if there is none that can merge the type any more: then
+ * merging goes on as if it failed.
+ */
+Oid
+table_rules_function(const char *said, Oid type)
+{
+	LOCAL_FCINFO(call, 1);
+	int			nesting = NewGUCNestLevel();
+	Oid			function;
+
+	/* whoever is the first to write must not choose which one runs as the owner */
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	InitFunctionCallInfoData(*call, NULL, 1, InvalidOid, NULL, NULL);
+	call->args[0].value = CStringGetTextDatum(said);
+	call->args[0].isnull = false;
+	function = DatumGetObjectId(to_regprocedure(call));
+	AtEOXact_GUC(true, nesting);
+	return !call->isnull && table_rules_function_fits(function, type) ? function : InvalidOid;
 }
 
 /* Can it merge values of the type? */
@@ -346,29 +367,8 @@ rule_of(TableRules *rules, ColumnRule *column, Form_pg_attribute attribute, cons
 		return RULE_LAST;
 	if (rule != RULE_NOTHING)
 		return rule;
-	column->function = find_function(said, column->type);
+	column->function = table_rules_function(said, column->type);
 	return RULE_FUNCTION;
-}
-
-/*
- * The function, InvalidOid if there is none that can merge the type any more: then
- * merging goes on as if it failed.
- */
-static Oid
-find_function(const char *said, Oid type)
-{
-	LOCAL_FCINFO(call, 1);
-	int			nesting = NewGUCNestLevel();
-	Oid			function;
-
-	/* whoever is the first to write must not choose which one runs as the owner */
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	InitFunctionCallInfoData(*call, NULL, 1, InvalidOid, NULL, NULL);
-	call->args[0].value = CStringGetTextDatum(said);
-	call->args[0].isnull = false;
-	function = DatumGetObjectId(to_regprocedure(call));
-	AtEOXact_GUC(true, nesting);
-	return !call->isnull && table_rules_function_fits(function, type) ? function : InvalidOid;
 }
 
 /*

@@ -83,6 +83,7 @@ extern Trigger *table_rules_trigger(Relation relation);
 extern MergeRule table_rules_parse(const char *word);
 extern bool table_rules_type_merges(Oid type);
 extern List *table_rules_functions(TableRules *rules);
+extern Oid	table_rules_function(const char *said, Oid type);
 extern bool table_rules_function_fits(Oid function, Oid type);
 
 #endif							/* CONSISTENCY_TABLE_RULES_H */
