@@ -126,6 +126,17 @@ ALTER TABLE r RENAME n TO top;
 ALTER TABLE r DROP m;
 SELECT problem FROM consistency.check() WHERE subject = 'forged.r';
 
+-- A row that ON CONFLICT doesn't insert leaves its tombstone where it is.
+CREATE TABLE mail (id int PRIMARY KEY, address text UNIQUE);
+SELECT consistency.attach('mail', accept => '{unique}');
+INSERT INTO mail VALUES (1, 'a@example.org'), (2, 'b@example.org');
+DELETE FROM mail WHERE id = 1;
+INSERT INTO mail VALUES (1, 'b@example.org') ON CONFLICT DO NOTHING;
+SELECT relation, key FROM consistency.tombstones WHERE relation = 'forged.mail';
+INSERT INTO mail VALUES (1, 'c@example.org') ON CONFLICT DO NOTHING;
+SELECT relation, key FROM consistency.tombstones WHERE relation = 'forged.mail';
+SELECT id, address FROM mail ORDER BY id;
+
 -- A schema that is renamed: its tables' names are others.
 CREATE SCHEMA forged_too;
 CREATE TABLE forged_too.t (id int PRIMARY KEY);

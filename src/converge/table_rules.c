@@ -69,6 +69,7 @@ static MergeRule rule_of(TableRules *rules, ColumnRule *column, Form_pg_attribut
 static bool text_depends_on_settings(Oid type);
 static void read_comparison(ColumnRule *column);
 static void read_key(TableRules *rules, Relation relation);
+static void read_other_indexes(TableRules *rules, Relation relation);
 static void sort_by_name(TableRules *rules);
 static int	compare_names(const void *a, const void *b, void *arg);
 static char *text_of(const Jsonb *object, const char *key);
@@ -178,8 +179,8 @@ table_rules_functions(TableRules *rules)
 
 /*
  * table_rules_function
- *		The function of this name, InvalidOid if there is none that can merge the type any more: then
- * merging goes on as if it failed.
+ *		The function that a rule names; InvalidOid if none (any more) can merge the
+ *		type.  Then merging goes on as if it failed.
  */
 Oid
 table_rules_function(const char *said, Oid type)
@@ -429,6 +430,25 @@ read_key(TableRules *rules, Relation relation)
 		column->collation = key->rd_indcollation[i];
 	}
 	index_close(key, AccessShareLock);
+	read_other_indexes(rules, relation);
+}
+
+/* Those that keep a row from being inserted, or let ON CONFLICT do something else. */
+static void
+read_other_indexes(TableRules *rules, Relation relation)
+{
+	ListCell   *cell;
+
+	foreach(cell, RelationGetIndexList(relation))
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+		Form_pg_index form = index->rd_index;
+
+		if (form->indexrelid != rules->key_index && (form->indisunique || form->indisexclusion) &&
+			form->indimmediate && form->indisready)
+			rules->other_indexes = lappend_oid(rules->other_indexes, form->indexrelid);
+		index_close(index, AccessShareLock);
+	}
 }
 
 /* --- helpers ------------------------------------------------------------- */

@@ -75,6 +75,7 @@ typedef struct TableRules
 	int			nkeys;
 	AttrNumber *keys;			/* columns of the primary key, in its order */
 	Oid			key_index;
+	List	   *other_indexes;	/* that are unique or exclude rows, at once */
 } TableRules;
 
 extern TableRules *table_rules(Relation relation);
