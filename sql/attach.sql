@@ -222,6 +222,18 @@ DELETE FROM w;
 INSERT INTO w (id, day, n) VALUES ('o"ne', '2026-02-01', 3);
 SELECT id, value(tags), n FROM w;
 
+-- what a tombstone has of the row that it deletes
+CREATE TABLE buried (id int PRIMARY KEY, creator text, pad text);
+SELECT consistency.attach('buried', '{"creator": "first"}', 'add_wins');
+INSERT INTO buried SELECT i, 'ann', repeat('x', i * 40) FROM generate_series(1, 200) i;
+SET session_replication_role = replica;
+INSERT INTO consistency.tombstones
+SELECT 'shop.buried', format('["%s"]', id),
+    jsonb_set(row_version::text::jsonb, '{deleted}', row_version::text::jsonb -> 'seen')::text::row_version FROM buried;
+RESET session_replication_role;
+SELECT ARRAY(SELECT jsonb_object_keys(version::text::jsonb -> 'columns')) AS columns, count(*)
+FROM consistency.tombstones WHERE relation = 'shop.buried' GROUP BY 1;
+
 -- Partitions.
 CREATE TABLE p (id int, region text, n int, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
 CREATE TABLE p_north PARTITION OF p FOR VALUES IN ('north');

@@ -420,7 +420,8 @@ bury_row(Burial *burial, RowStore *store, HeapTuple found)
 	row_store_delete(store);
 	if (burial->rules->add_wins)
 	{
-		burial->incoming.version = merged.version;
+		/* The row is the store's, and goes with it: a version that points into it mustn't. */
+		burial->incoming.version = row_version_read(row_version_write(&merged.version));
 		burial->incoming.image = row_text_image(burial->rules, merged.values, merged.nulls);
 	}
 	return true;
