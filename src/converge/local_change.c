@@ -73,7 +73,7 @@ local_insert(Relation relation, TableRules *rules, HeapTuple inserted)
 	row.version = nothing;
 	if (tombstone != NULL && rules->add_wins && tombstone->version.length % 2 == 1)
 	{
-		before = tombstone_row(rules, tombstone, row.values);
+		before = tombstone_row(rules, tombstone, row.values, NULL);
 		stamping.before = &before;
 	}
 	else if (tombstone != NULL)

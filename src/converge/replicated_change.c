@@ -232,7 +232,7 @@ static HeapTuple
 meet_tombstone(Relation relation, TableRules *rules, RowImage *incoming, const char *key,
 			   Tombstone *tombstone, ReplicatedOutcome *outcome)
 {
-	RowImage	buried = tombstone_row(rules, tombstone, incoming->values);
+	RowImage	buried = tombstone_row(rules, tombstone, incoming->values, incoming);
 	RowImage	merged;
 	bool		changed;
 
@@ -442,7 +442,7 @@ outlives(Burial *burial, RowStore *store, const RowImage *row, RowImage *merged)
 			note_burial(burial, row, RESOLUTION_ROW_DELETED);
 		return false;
 	}
-	buried = tombstone_row(burial->rules, &burial->incoming, row->values);
+	buried = tombstone_row(burial->rules, &burial->incoming, row->values, row);
 	changed = row_merge(burial->relation, burial->rules, row, &buried, CONFLICT_DELETE_UPDATE, merged);
 	if (!row_version_lives(&merged->version))
 		return false;
@@ -466,8 +466,9 @@ merge_tombstones(Burial *burial, const Tombstone *there)
 		return false;
 	if (rules->add_wins)
 	{
-		RowImage	one = tombstone_row(rules, there, burial->key_values);
-		RowImage	other = tombstone_row(rules, &burial->incoming, burial->key_values);
+		RowImage	had = tombstone_row(rules, there, burial->key_values, NULL);
+		RowImage	other = tombstone_row(rules, &burial->incoming, burial->key_values, &had);
+		RowImage	one = tombstone_row(rules, there, burial->key_values, &other);
 		RowImage	row;
 
 		(void) row_merge(burial->relation, rules, &one, &other, CONFLICT_UPDATE_UPDATE, &row);

@@ -336,6 +336,7 @@ read_column(TableRules *rules, ColumnRule *column, Form_pg_attribute attribute, 
 	column->name = pstrdup(NameStr(attribute->attname));
 	column->type = attribute->atttypid;
 	column->typmod = attribute->atttypmod;
+	column->not_null = attribute->attnotnull;
 	column->byval = attribute->attbyval;
 	column->length = attribute->attlen;
 	column->collation = OidIsValid(attribute->attcollation) ? C_COLLATION_OID : InvalidOid;

@@ -48,6 +48,7 @@ typedef struct ColumnRule
 	bool		byval;
 	int16		length;
 	Oid			collation;		/* to compare by */
+	bool		not_null;
 	bool		depends_on_settings;	/* its text does, say on TimeZone */
 	FmgrInfo	output;
 	FmgrInfo	input;
