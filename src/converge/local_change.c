@@ -68,11 +68,12 @@ local_insert(Relation relation, TableRules *rules, HeapTuple inserted)
 	RowVersion	nothing = {.length = 1};
 	Stamping	stamping = {.relation = relation,.rules = rules,.after = &row,.insertion = true};
 	Tombstone  *tombstone = lock_key(relation, rules, &row);
+	HeapTuple	result;
 
 	row.version = nothing;
 	if (tombstone != NULL && rules->add_wins && tombstone->version.length % 2 == 1)
 	{
-		before = tombstone_row(rules, tombstone, row.values);
+		before = tombstone_row(rules, tombstone, row.values, NULL);
 		stamping.before = &before;
 	}
 	else if (tombstone != NULL)
@@ -85,9 +86,12 @@ local_insert(Relation relation, TableRules *rules, HeapTuple inserted)
 		row.version.row = tombstone->version.row;
 	}
 	(void) stamp(&stamping);
-	if (tombstone != NULL)
+	result = row_image_tuple(rules, RelationGetDescr(relation), &row);
+	/* Where another row is in its way, ON CONFLICT may not insert it at all. */
+	if (tombstone != NULL &&
+		(rules->other_indexes == NIL || !row_store_excluded(relation, result, rules->other_indexes)))
 		tombstone_remove(tombstone);
-	return row_image_tuple(rules, RelationGetDescr(relation), &row);
+	return result;
 }
 
 /*

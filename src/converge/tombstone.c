@@ -184,12 +184,24 @@ tombstone_remove_all(const char *table)
 	table_close(relation, NoLock);
 }
 
-/* The row as it was, for tables where additions win; key has its key's columns. */
+/*
+ * tombstone_row
+ *		The row as it was, for tables where additions win.
+ *
+ * The array has its key.  What the image doesn't have, or has as something that the
+ * column can't be, is as in the other row: its table was changed since, or it has no
+ * image.  That row may be NULL; then it is null.
+ */
 RowImage
-tombstone_row(TableRules *rules, const Tombstone *tombstone, const Datum *key)
+tombstone_row(TableRules *rules, const Tombstone *tombstone, const Datum *key, const RowImage *other)
 {
 	RowImage	row = row_image_empty(rules);
 
+	if (other != NULL)
+	{
+		memcpy(row.values, other->values, sizeof(Datum) * rules->ncolumns);
+		memcpy(row.nulls, other->nulls, sizeof(bool) * rules->ncolumns);
+	}
 	for (int i = 0; i < rules->nkeys; i++)
 	{
 		row.values[rules->keys[i] - 1] = key[rules->keys[i] - 1];
