@@ -33,20 +33,20 @@ static const char *outcome_text(ReplicatedOutcome outcome);
 PG_FUNCTION_INFO_V1(consistency_merge_row);
 PG_FUNCTION_INFO_V1(consistency_merge_tombstone);
 
-/* A table that the caller may write, all of it. */
+/* A table that the caller may write, all of it: he needs each of these rights. */
 static Relation
 open_writable(Oid id, AclMode rights)
 {
 	Relation	relation = table_open(id, RowExclusiveLock);
-	AclResult	allowed = pg_class_aclcheck(id, GetUserId(), rights);
 
 	if (relation->rd_rel->relkind != RELKIND_RELATION)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not a table that holds rows", RelationGetRelationName(relation)),
 				 errhint("Name the partition that the row belongs to.")));
-	if (allowed != ACLCHECK_OK)
-		aclcheck_error(allowed, OBJECT_TABLE, RelationGetRelationName(relation));
+	/* pg_class_aclcheck() would be content with one of them */
+	if (pg_class_aclmask(id, GetUserId(), rights, ACLMASK_ALL) != rights)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, RelationGetRelationName(relation));
 	if (check_enable_rls(id, InvalidOid, true) == RLS_ENABLED)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -138,6 +138,12 @@ parse_row(TableRules *rules, ArrayType *names, ArrayType *values)
 					 errhint("All columns have to be there, \"%s\" among them.", ROW_VERSION_COLUMN)));
 	}
 	row.version = row_version_read((struct varlena *) DatumGetPointer(row.values[rules->version - 1]));
+	if (!row_version_lives(&row.version))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the version is that of a row that was deleted"),
+				 errhint("Call consistency.merge_tombstone() for it.")));
+	row_merge_show_values(rules, &row);
 	return row;
 }
 
@@ -183,7 +189,7 @@ consistency_merge_tombstone(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the version is that of a row that exists"),
 				 errhint("Call consistency.merge_row() for a row; a tombstone has a version that says the row was deleted.")));
-	keep = replicated_tombstone(rules->name, key, &version, &image);
+	keep = replicated_tombstone(rules->name, &key, &version, &image);
 	if (keep)
 	{
 		merged = row_version_read(version);
