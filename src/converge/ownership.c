@@ -21,6 +21,7 @@
 
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/xact.h"
 #include "catalog/partition.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -81,7 +82,8 @@ static HeapTuple write_elsewhere(const Ownership *ownership, TriggerData *trigda
  */
 typedef struct HandOver
 {
-	LocalTransactionId transaction; /* the rest is valid in this one */
+	LocalTransactionId transaction; /* the rest is valid in this one, */
+	SubTransactionId subtransaction;	/* and this part of it */
 	Oid			partition;
 	ItemPointerData row;
 	bool		deleted;		/* what comes next is its insertion, */
@@ -92,6 +94,7 @@ typedef struct HandOver
 static HandOver hand_over;
 
 static void hand_over_begin(const TriggerData *trigdata, const char *heir);
+static bool hand_over_is_under_way(void);
 static void hand_over_delete(const TriggerData *trigdata);
 static bool hand_over_insert(const TriggerData *trigdata, const char *owner);
 static Oid	root_of(Relation relation);
@@ -296,17 +299,26 @@ static void
 hand_over_begin(const TriggerData *trigdata, const char *heir)
 {
 	hand_over.transaction = COMPAT_MY_LXID;
+	hand_over.subtransaction = GetCurrentSubTransactionId();
 	hand_over.partition = RelationGetRelid(trigdata->tg_relation);
 	hand_over.row = trigdata->tg_trigtuple->t_self;
 	hand_over.deleted = false;
 	strlcpy(hand_over.heir, heir, NAMEDATALEN);
 }
 
+/* One that was rolled back to a savepoint isn't. */
+static bool
+hand_over_is_under_way(void)
+{
+	return hand_over.transaction == COMPAT_MY_LXID &&
+		hand_over.subtransaction == GetCurrentSubTransactionId();
+}
+
 /* A row is deleted: because it moves? */
 static void
 hand_over_delete(const TriggerData *trigdata)
 {
-	hand_over.deleted = hand_over.transaction == COMPAT_MY_LXID &&
+	hand_over.deleted = hand_over_is_under_way() &&
 		hand_over.partition == RelationGetRelid(trigdata->tg_relation) &&
 		ItemPointerEquals(&hand_over.row, &trigdata->tg_trigtuple->t_self);
 	if (hand_over.deleted)
@@ -317,7 +329,7 @@ hand_over_delete(const TriggerData *trigdata)
 static bool
 hand_over_insert(const TriggerData *trigdata, const char *owner)
 {
-	bool		moves = hand_over.transaction == COMPAT_MY_LXID && hand_over.deleted &&
+	bool		moves = hand_over_is_under_way() && hand_over.deleted &&
 	strcmp(hand_over.heir, owner) == 0 && hand_over.root == root_of(trigdata->tg_relation);
 
 	hand_over.transaction = InvalidLocalTransactionId;
