@@ -35,6 +35,7 @@
 #include "converge/member.h"
 #include "converge/owner_forward.h"
 #include "converge/ownership.h"
+#include "converge/row_store.h"
 #include "core/compat.h"
 #include "core/errors.h"
 #include "core/guc.h"
@@ -195,6 +196,28 @@ is_name_type(Oid type)
 	return type == TEXTOID || type == VARCHAROID || type == NAMEOID;
 }
 
+/*
+ * ownership_guards
+ *		Is it checked who writes a table's rows?  Not where replication is played.
+ */
+bool
+ownership_guards(Relation relation)
+{
+	const TriggerDesc *triggers = relation->trigdesc;
+
+	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+		return false;
+	for (int i = 0; triggers && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (strcmp(trigger->tgname, ownership_option.trigger) == 0 &&
+			trigger->tgenabled != TRIGGER_DISABLED)
+			return true;
+	}
+	return false;
+}
+
 /* What a trigger's arguments say; an error if that isn't what can be kept. */
 static Ownership
 read_declaration(const TriggerData *trigdata)
@@ -238,6 +261,10 @@ consistency_guard_owner(PG_FUNCTION_ARGS)
 	TriggerData *trigdata = guard_option_trigdata(fcinfo, &ownership_option);
 	Ownership	ownership = read_declaration(trigdata);
 
+	/* what is merged was checked where it came from */
+	if (row_store_is_behind(trigdata))
+		return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ?
+							   trigdata->tg_newtuple : trigdata->tg_trigtuple);
 	member_require_name();
 	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
 		return PointerGetDatum(guard_insert(&ownership, trigdata));
