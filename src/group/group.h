@@ -40,6 +40,9 @@ extern char *group_publication(const char *group);
 extern char *group_subscription(const char *group, const char *peer);
 extern char *group_slot(const char *group, const char *subscriber);
 extern char *group_own_name(const char *group);
+extern void group_lock(void);
+extern void group_refuse_slot(const char *slot, const char *member, const char *database)
+			pg_attribute_noreturn();
 extern List *group_select(const char *query);
 extern TextRow *group_select_row(const char *query);
 extern TextRow *group_make_row(int ncolumns);
