@@ -22,6 +22,7 @@
 #ifndef CONSISTENCY_GROUP_H
 #define CONSISTENCY_GROUP_H
 
+#include "foreign/foreign.h"
 #include "nodes/execnodes.h"
 
 #include "node/node_catalog.h"
@@ -50,6 +51,7 @@ extern char *group_literal(const char *text);
 
 /* peers.c */
 extern Oid	peer_server(const char *name, NodeConnInfo *conninfo);
+extern bool peer_is_trusted(const ForeignServer *server);
 extern char *peer_conninfo(const NodeConnInfo *conninfo, bool redacted);
 extern bool peer_query(Oid serverid, const char *query, List **rows, RemoteError *error);
 extern List *peer_select(Oid serverid, const char *peer, const char *query);

@@ -58,6 +58,19 @@ refused('a', "SELECT * FROM consistency.join_group('g', 'a')", qr/are the same d
 	'the same database twice');
 $group->sql('a', 'DROP SERVER twin CASCADE');
 
+# a server whose owner might lead it anywhere
+$group->sql('a', 'CREATE ROLE eve; GRANT USAGE ON FOREIGN DATA WRAPPER consistency_peer TO eve; SET ROLE eve;'
+	  . "CREATE SERVER evil FOREIGN DATA WRAPPER consistency_peer OPTIONS (host '/nowhere');"
+	  . "CREATE USER MAPPING FOR PUBLIC SERVER evil OPTIONS (user 'eve', password 'x')");
+like($group->sql('a', "SELECT * FROM consistency.join_group('g', 'a', dry_run => true)"),
+	qr/^1\|evil\|\|skipped: its server belongs to role "eve"/m, 'a server of an ordinary role is not asked');
+refused('a', "SELECT * FROM consistency.subscribe_member('g', 'a', 'evil', 'any', false, false)",
+	qr/server "evil" belongs to role "eve".*ALTER SERVER evil OWNER TO/s, 'nor subscribed to');
+$group->sql('a', 'ALTER SERVER evil OWNER TO peer');
+like($group->sql('a', "SELECT * FROM consistency.join_group('g', 'a', dry_run => true)"),
+	qr/^1\|evil\|\|failed: connection to server/m, 'one of a superuser is');
+$group->sql('a', 'DROP SERVER evil CASCADE; DROP OWNED BY eve; DROP ROLE eve');
+
 # --- what would be run --------------------------------------------------
 
 my $shown = join_a("'a', dry_run => true");
