@@ -241,6 +241,14 @@ $group->wait_copied;
 
 # --- left ---------------------------------------------------------------
 
+refused('a', "DROP EXTENSION IF EXISTS consistency CASCADE",
+	qr/cannot drop extension consistency: this database is member "a" of group "g".*leave_group\('g', 'a'\)/s,
+	'the extension stays while the database is in a group');
+$group->sql('b', 'CREATE DATABASE other');
+my (undef, undef, $drop_errors) = $group->node('b')->psql('other', 'DROP DATABASE postgres');
+like($drop_errors, qr/is used by an active logical replication slot|is being used by logical replication subscription/,
+	'nor is the database dropped');
+
 refused('a', "SELECT * FROM consistency.leave_group('g', 'nobody')", qr/has no member "nobody"/, 'no such member');
 $shown = $group->sql('a', "SELECT * FROM consistency.leave_group('g', 'b', dry_run => true)");
 unlike($shown, qr/done|failed/, 'what would be run to leave');
@@ -254,6 +262,7 @@ is($group->sql($_, "SELECT (SELECT count(*) FROM pg_replication_slots) + (SELECT
   for 'a', 'b';
 is($group->sql('b', "SELECT (SELECT count(*) FROM consistency.groups) + (SELECT count(*) FROM pg_publication)"),
 	0, 'nothing at all at who left');
+$group->sql('b', 'BEGIN; DROP EXTENSION consistency CASCADE; ROLLBACK');
 like(join_a(), qr/^1\|b\|\|skipped: it has left the group/, 'nobody takes it in again');
 $group->sql('b', 'DELETE FROM plain');
 like($group->join(at => 'b'), qr/CREATE SUBSCRIPTION/, 'but by its own wish');
