@@ -43,6 +43,10 @@ SELECT consistency.merge_row('several', '{id,n,row_version}', ARRAY['1', '1',
 	'{"seen": {"b": 1, "c": 1}, "values": {"n": [{"value": "7", "stamp": 5, "dot": ["b", 1]}, {"value": "8", "stamp": 4, "dot": ["c", 1]}]}}']);
 SELECT id, n FROM several;
 
+-- Lengths that nothing can follow are an error here, and don't get to others.
+SELECT consistency.merge_row('t', '{id,n,row_version}', '{9,9,"{\"length\": 9223372036854775807}"}');
+DELETE FROM t WHERE id = 9;
+
 -- Triggers made by hand, for a function that doesn't fit or may not be called.
 CREATE FUNCTION secret(text, text) RETURNS text IMMUTABLE LANGUAGE sql AS $$SELECT 'secret'$$;
 REVOKE ALL ON FUNCTION secret(text, text) FROM PUBLIC;
