@@ -141,6 +141,14 @@ INSERT INTO mail VALUES (1, 'c@example.org') ON CONFLICT DO NOTHING;
 SELECT relation, key FROM consistency.tombstones WHERE relation = 'forged.mail';
 SELECT id, address FROM mail ORDER BY id;
 
+-- A tombstone for what is no table here waits for one.
+CREATE INDEX gone ON mail (id);
+CREATE VIEW gone_too AS SELECT 1 AS id;
+SET session_replication_role = replica;
+INSERT INTO consistency.tombstones VALUES ('forged.gone', '["1"]', '{"length": 2}'), ('forged.gone_too', '["1"]', '{"length": 2}');
+RESET session_replication_role;
+SELECT relation, key FROM consistency.tombstones WHERE relation LIKE 'forged.gone%' ORDER BY relation;
+
 -- A schema that is renamed: its tables' names are others.
 CREATE SCHEMA forged_too;
 CREATE TABLE forged_too.t (id int PRIMARY KEY);
