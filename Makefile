@@ -219,6 +219,7 @@ OBJS = \
 	src/group/check_attached.o \
 	src/group/check_group.o \
 	src/group/declare_member.o \
+	src/group/drop_guard.o \
 	src/group/subscribe_member.o \
 	src/group/leave_member.o \
 	src/group/group_report.o \

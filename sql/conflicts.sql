@@ -139,6 +139,24 @@ SELECT consistency.resolve('here.simple', '{"id": 1}', 't', 'z');
 SELECT consistency.resolve('here.simple', '"x"', 't', 'z');
 SELECT consistency.resolve('here.simple', '1', 'id', '2');
 SELECT consistency.resolve('here.simple', '1', 'none', '2');
+
+-- of a partitioned table: rows of all partitions, whatever the order of their columns
+CREATE TABLE here.parted (id int PRIMARY KEY, t text) PARTITION BY RANGE (id);
+CREATE TABLE here.parted_1 (t text, id int NOT NULL);
+ALTER TABLE here.parted ATTACH PARTITION here.parted_1 FOR VALUES FROM (1) TO (10);
+CREATE TABLE here.parted_2 PARTITION OF here.parted FOR VALUES FROM (10) TO (20);
+SELECT consistency.attach('here.parted', '{"t": "multi_value"}');
+INSERT INTO here.parted VALUES (1, 'a'), (11, 'a');
+SELECT consistency.merge_row(c, '{id,t,row_version}', ARRAY[id, 'b',
+           '{"seen": {"c": 1}, "stamp": 6, "replica": "c", "event": 1, "values": {"t": [{"value": "b", "stamp": 6, "dot": ["c", 1]}]}}'])
+  FROM (VALUES ('here.parted_1'::regclass, '1'), ('here.parted_2', '11')) rows (c, id);
+SELECT key, value, shown FROM consistency.unresolved('here.parted') ORDER BY key, value;
+SELECT count(*) FROM consistency.unresolved('here.parted_1');
+SELECT consistency.resolve('here.parted', '1', 't', 'a');
+SELECT consistency.resolve('here.parted_2', '11', 't', 'a');
+SELECT count(*) FROM consistency.unresolved('here.parted');
+SELECT consistency.detach('here.parted');
+DROP TABLE here.parted;
 SELECT consistency.resolve('here.simple', NULL, 't', '2');
 SELECT consistency.resolve('pg_class', '1', 't', '2');
 SELECT * FROM consistency.unresolved('pg_class');

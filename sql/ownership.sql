@@ -128,6 +128,16 @@ COPY own_row FROM STDIN;
 \echo :LAST_ERROR_SQLSTATE
 SELECT * FROM own_row ORDER BY id;
 
+-- a row isn't handed over by what was rolled back
+BEGIN;
+INSERT INTO own_row VALUES (90, 'x', 'paris');
+SAVEPOINT s;
+UPDATE own_row SET region = 'london' WHERE id = 90;
+ROLLBACK TO s;
+DELETE FROM own_row WHERE id = 90;
+INSERT INTO own_row VALUES (91, 'x', 'london');
+\echo :LAST_ERROR_SQLSTATE
+ROLLBACK;
 -- handing over, to a member that there is
 UPDATE own_row SET region = 'rome' WHERE id = 8;
 \echo :LAST_ERROR_SQLSTATE

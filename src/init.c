@@ -36,6 +36,7 @@
 #include "exec/write_quorum.h"
 #include "group/check_attached.h"
 #include "group/check_group.h"
+#include "group/drop_guard.h"
 #include "node/applied.h"
 #include "node/membership.h"
 #include "node/node_catalog.h"
@@ -104,6 +105,7 @@ _PG_init(void)
 	policy_stats_init();
 	conflict_counters_init();
 	check_group_init();
+	drop_guard_init();
 	check_attached_init();
 	weaken_init();
 	guc_init();					/* last: it reserves the prefix of all

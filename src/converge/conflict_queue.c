@@ -20,6 +20,8 @@
 #include "access/relation.h"
 #include "access/stratnum.h"
 #include "access/table.h"
+#include "catalog/partition.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -55,8 +57,9 @@ typedef struct Queue
 
 /* what resolve() is updating; InvalidOid: nothing */
 static Oid	deciding_relation = InvalidOid;
-static AttrNumber deciding_column = InvalidAttrNumber;
+static const char *deciding_column;
 
+static const char *only(TableRules *rules);
 static Relation open_attached(Oid id, TableRules **rules);
 static char *unresolved_query(TableRules *rules);
 static char *schema_of_version(TableRules *rules);
@@ -75,9 +78,20 @@ PG_FUNCTION_INFO_V1(consistency_resolve);
 
 /* Does whoever updates this column now mean to replace all of its values? */
 bool
-conflict_queue_decides(Oid relation, AttrNumber column)
+conflict_queue_decides(Oid relation, const char *column)
 {
-	return unlikely(relation == deciding_relation) && column == deciding_column;
+	if (likely(!OidIsValid(deciding_relation)) || strcmp(column, deciding_column) != 0)
+		return false;
+	return relation == deciding_relation ||
+		(get_rel_relispartition(relation) &&
+		 list_member_oid(get_partition_ancestors(relation), deciding_relation));
+}
+
+/* Rows of a partitioned table are in its partitions; no other table has children. */
+static const char *
+only(TableRules *rules)
+{
+	return get_rel_relkind(rules->relation) == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ";
 }
 
 static Relation
@@ -137,8 +151,8 @@ unresolved_query(TableRules *rules)
 	appendStringInfo(&query, "SELECT %s", ROW_VERSION_COLUMN);
 	for (int i = 0; i < rules->nkeys; i++)
 		appendStringInfo(&query, ", %s", quote_identifier(rules->columns[rules->keys[i] - 1].name));
-	appendStringInfo(&query, " FROM ONLY %s WHERE %s.conflicts(%s) OPERATOR(pg_catalog.<>) '{}'",
-					 rules->name, schema_of_version(rules), ROW_VERSION_COLUMN);
+	appendStringInfo(&query, " FROM %s%s WHERE %s.conflicts(%s) OPERATOR(pg_catalog.<>) '{}'",
+					 only(rules), rules->name, schema_of_version(rules), ROW_VERSION_COLUMN);
 	return query.data;
 }
 
@@ -288,7 +302,7 @@ resolve_query(TableRules *rules, ColumnRule *column)
 	StringInfoData query;
 
 	initStringInfo(&query);
-	appendStringInfo(&query, "UPDATE ONLY %s SET %s = $1", rules->name, quote_identifier(column->name));
+	appendStringInfo(&query, "UPDATE %s%s SET %s = $1", only(rules), rules->name, quote_identifier(column->name));
 	for (int i = 0; i < rules->nkeys; i++)
 		appendStringInfo(&query, " %s %s %s $%d", i == 0 ? "WHERE" : "AND",
 						 quote_identifier(rules->columns[rules->keys[i] - 1].name), equality(index, i), i + 2);
@@ -321,7 +335,7 @@ decide(TableRules *rules, ColumnRule *column, const char *key, const char *value
 	uint64		updated = 0;
 
 	deciding_relation = rules->relation;
-	deciding_column = column->number;
+	deciding_column = column->name;
 	PG_TRY();
 	{
 		updated = update(rules, column, key, value);
@@ -329,7 +343,7 @@ decide(TableRules *rules, ColumnRule *column, const char *key, const char *value
 	PG_FINALLY();
 	{
 		deciding_relation = InvalidOid;
-		deciding_column = InvalidAttrNumber;
+		deciding_column = NULL;
 	}
 	PG_END_TRY();
 	if (updated == 0)

@@ -8,8 +8,8 @@
 #ifndef CONSISTENCY_CONVERGE_CONFLICT_QUEUE_H
 #define CONSISTENCY_CONVERGE_CONFLICT_QUEUE_H
 
-#include "access/attnum.h"
+#include "postgres_ext.h"
 
-extern bool conflict_queue_decides(Oid relation, AttrNumber column);
+extern bool conflict_queue_decides(Oid relation, const char *column);
 
 #endif							/* CONSISTENCY_CONVERGE_CONFLICT_QUEUE_H */

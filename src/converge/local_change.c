@@ -248,7 +248,7 @@ look_at_column(Stamping *stamping, ColumnRule *column)
 		return true;
 	if (row_same_value(column, stamping->before, stamping->after))
 		return column->rule == RULE_MULTI_VALUE &&
-			conflict_queue_decides(RelationGetRelid(stamping->relation), column->number);
+			conflict_queue_decides(RelationGetRelid(stamping->relation), column->name);
 	switch (column->rule)
 	{
 		case RULE_CRDT:

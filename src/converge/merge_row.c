@@ -19,11 +19,13 @@
 #include "utils/rel.h"
 #include "utils/rls.h"
 
+#include "converge/ownership.h"
 #include "converge/replicated_change.h"
 #include "converge/row_merge.h"
 #include "converge/row_store.h"
 #include "converge/row_text.h"
 #include "converge/tombstone.h"
+#include "core/compat.h"
 
 static Relation open_writable(Oid id, AclMode rights);
 static RowImage parse_row(TableRules *rules, ArrayType *names, ArrayType *values);
@@ -38,15 +40,21 @@ static Relation
 open_writable(Oid id, AclMode rights)
 {
 	Relation	relation = table_open(id, RowExclusiveLock);
+	Oid			role = GetUserId();
 
 	if (relation->rd_rel->relkind != RELKIND_RELATION)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not a table that holds rows", RelationGetRelationName(relation)),
 				 errhint("Name the partition that the row belongs to.")));
-	/* pg_class_aclcheck() would be content with one of them */
-	if (pg_class_aclmask(id, GetUserId(), rights, ACLMASK_ALL) != rights)
+	/* all of them: pg_class_aclcheck() would be content with one */
+	if (pg_class_aclmask(id, role, rights, ACLMASK_ALL) != rights)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, RelationGetRelationName(relation));
+	if (ownership_guards(relation) && !COMPAT_OWNS_RELATION(id, role))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("ownership of rows of table \"%s\" is not heeded when rows are merged", RelationGetRelationName(relation)),
+				 errhint("Merge as the table's owner, or write the row at the member that it belongs to.")));
 	if (check_enable_rls(id, InvalidOid, true) == RLS_ENABLED)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

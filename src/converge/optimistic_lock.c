@@ -33,6 +33,7 @@
 #include "utils/lsyscache.h"
 
 #include "converge/guard_option.h"
+#include "converge/row_store.h"
 
 /* arguments of consistency.set_optimistic_lock() */
 enum
@@ -210,6 +211,8 @@ consistency_guard_version(PG_FUNCTION_ARGS)
 
 	if (!TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
 		guard_option_damaged(&lock_option, trigdata);
+	if (row_store_is_behind(trigdata))
+		return PointerGetDatum(trigdata->tg_newtuple);	/* merged, not written */
 	has = version_of(&lock, trigdata, trigdata->tg_trigtuple);
 	sent = version_of(&lock, trigdata, trigdata->tg_newtuple);
 	if (has == largest_version(lock.type))

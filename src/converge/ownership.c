@@ -21,6 +21,7 @@
 
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/xact.h"
 #include "catalog/partition.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -34,6 +35,7 @@
 #include "converge/member.h"
 #include "converge/owner_forward.h"
 #include "converge/ownership.h"
+#include "converge/row_store.h"
 #include "core/compat.h"
 #include "core/errors.h"
 #include "core/guc.h"
@@ -81,7 +83,8 @@ static HeapTuple write_elsewhere(const Ownership *ownership, TriggerData *trigda
  */
 typedef struct HandOver
 {
-	LocalTransactionId transaction; /* the rest is valid in this one */
+	LocalTransactionId transaction; /* the rest is valid in this one, */
+	SubTransactionId subtransaction;	/* and this part of it */
 	Oid			partition;
 	ItemPointerData row;
 	bool		deleted;		/* what comes next is its insertion, */
@@ -92,6 +95,7 @@ typedef struct HandOver
 static HandOver hand_over;
 
 static void hand_over_begin(const TriggerData *trigdata, const char *heir);
+static bool hand_over_is_under_way(void);
 static void hand_over_delete(const TriggerData *trigdata);
 static bool hand_over_insert(const TriggerData *trigdata, const char *owner);
 static Oid	root_of(Relation relation);
@@ -192,6 +196,28 @@ is_name_type(Oid type)
 	return type == TEXTOID || type == VARCHAROID || type == NAMEOID;
 }
 
+/*
+ * ownership_guards
+ *		Is it checked who writes a table's rows?  Not where replication is played.
+ */
+bool
+ownership_guards(Relation relation)
+{
+	const TriggerDesc *triggers = relation->trigdesc;
+
+	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+		return false;
+	for (int i = 0; triggers && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (strcmp(trigger->tgname, ownership_option.trigger) == 0 &&
+			trigger->tgenabled != TRIGGER_DISABLED)
+			return true;
+	}
+	return false;
+}
+
 /* What a trigger's arguments say; an error if that isn't what can be kept. */
 static Ownership
 read_declaration(const TriggerData *trigdata)
@@ -235,6 +261,10 @@ consistency_guard_owner(PG_FUNCTION_ARGS)
 	TriggerData *trigdata = guard_option_trigdata(fcinfo, &ownership_option);
 	Ownership	ownership = read_declaration(trigdata);
 
+	/* what is merged was checked where it came from */
+	if (row_store_is_behind(trigdata))
+		return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ?
+							   trigdata->tg_newtuple : trigdata->tg_trigtuple);
 	member_require_name();
 	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
 		return PointerGetDatum(guard_insert(&ownership, trigdata));
@@ -296,17 +326,26 @@ static void
 hand_over_begin(const TriggerData *trigdata, const char *heir)
 {
 	hand_over.transaction = COMPAT_MY_LXID;
+	hand_over.subtransaction = GetCurrentSubTransactionId();
 	hand_over.partition = RelationGetRelid(trigdata->tg_relation);
 	hand_over.row = trigdata->tg_trigtuple->t_self;
 	hand_over.deleted = false;
 	strlcpy(hand_over.heir, heir, NAMEDATALEN);
 }
 
+/* One that was rolled back to a savepoint isn't. */
+static bool
+hand_over_is_under_way(void)
+{
+	return hand_over.transaction == COMPAT_MY_LXID &&
+		hand_over.subtransaction == GetCurrentSubTransactionId();
+}
+
 /* A row is deleted: because it moves? */
 static void
 hand_over_delete(const TriggerData *trigdata)
 {
-	hand_over.deleted = hand_over.transaction == COMPAT_MY_LXID &&
+	hand_over.deleted = hand_over_is_under_way() &&
 		hand_over.partition == RelationGetRelid(trigdata->tg_relation) &&
 		ItemPointerEquals(&hand_over.row, &trigdata->tg_trigtuple->t_self);
 	if (hand_over.deleted)
@@ -317,7 +356,7 @@ hand_over_delete(const TriggerData *trigdata)
 static bool
 hand_over_insert(const TriggerData *trigdata, const char *owner)
 {
-	bool		moves = hand_over.transaction == COMPAT_MY_LXID && hand_over.deleted &&
+	bool		moves = hand_over_is_under_way() && hand_over.deleted &&
 	strcmp(hand_over.heir, owner) == 0 && hand_over.root == root_of(trigdata->tg_relation);
 
 	hand_over.transaction = InvalidLocalTransactionId;

@@ -21,4 +21,6 @@ typedef struct Ownership
 								 * it is refused */
 } Ownership;
 
+extern bool ownership_guards(Relation relation);
+
 #endif							/* CONSISTENCY_OWNERSHIP_H */

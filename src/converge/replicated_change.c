@@ -345,7 +345,11 @@ replicated_tombstone(const char *table, char **key, struct varlena **version, Js
 	burial.incoming.image = *image;
 	burial.key_values = palloc0(sizeof(Datum) * burial.rules->ncolumns);
 	row_text_parse_key(burial.rules, *key, burial.key_values);
-	/* by hand a key can be written in other ways than the one by which it is found */
+
+	/*
+	 * by hand a key can be written in other ways than the one by which it is
+	 * found
+	 */
 	burial.key = *key = row_text_key(burial.rules, burial.key_values);
 
 	key_lock_exclusive(RelationGetRelid(burial.relation), burial.key);
@@ -422,7 +426,10 @@ bury_row(Burial *burial, RowStore *store, HeapTuple found)
 	row_store_delete(store);
 	if (burial->rules->add_wins)
 	{
-		/* The row is the store's, and goes with it: a version that points into it mustn't. */
+		/*
+		 * The row is the store's, and goes with it: a version that points
+		 * into it mustn't.
+		 */
 		burial->incoming.version = row_version_read(row_version_write(&merged.version));
 		burial->incoming.image = row_text_image(burial->rules, merged.values, merged.nulls);
 	}

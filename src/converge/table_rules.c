@@ -189,7 +189,10 @@ table_rules_function(const char *said, Oid type)
 	int			nesting = NewGUCNestLevel();
 	Oid			function;
 
-	/* whoever is the first to write must not choose which one runs as the owner */
+	/*
+	 * whoever is the first to write must not choose which one runs as the
+	 * owner
+	 */
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	InitFunctionCallInfoData(*call, NULL, 1, InvalidOid, NULL, NULL);
 	call->args[0].value = CStringGetTextDatum(said);

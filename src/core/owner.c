@@ -7,15 +7,11 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
-#include "utils/syscache.h"
 
 #include "core/extension.h"
 #include "core/owner.h"
-
-static Oid	owner_of(Oid relation);
 
 /*
  * owner_become
@@ -31,7 +27,7 @@ owner_become(const char *table)
 	OwnerRights rights;
 
 	GetUserIdAndSecContext(&rights.user, &rights.context);
-	SetUserIdAndSecContext(owner_of(extension_relation(table)),
+	SetUserIdAndSecContext(extension_relation_owner(extension_relation(table)),
 						   rights.context | SECURITY_LOCAL_USERID_CHANGE);
 	rights.guc_level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
@@ -47,17 +43,4 @@ owner_be_oneself(const OwnerRights *rights)
 {
 	AtEOXact_GUC(false, rights->guc_level);
 	SetUserIdAndSecContext(rights->user, rights->context);
-}
-
-static Oid
-owner_of(Oid relation)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relation);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
 }

@@ -41,6 +41,11 @@
 	"SELECT p.pubinsert AND p.pubupdate AND NOT p.pubdelete AND NOT p.pubtruncate AND NOT p.pubviaroot" \
 	"  FROM pg_catalog.pg_publication p WHERE p.pubname = %s"
 
+#define FOREIGN_SLOT_QUERY \
+	"SELECT coalesce(s.database::text, '') FROM pg_catalog.pg_replication_slots s" \
+	" WHERE s.slot_name = %s AND s.database IS DISTINCT FROM pg_catalog.current_database()"
+
+static void refuse_foreign_slots(const char *group, const char *member, ArrayType *members);
 static void write_down(const MemberCommands *commands, const char *group, const char *member,
 					   const char *origin);
 static void publish(const MemberCommands *commands, const char *group, const char *tables_of_all);
@@ -62,12 +67,33 @@ consistency_declare_member(PG_FUNCTION_ARGS)
 
 	member_commands_begin(&commands, fcinfo, member, PG_GETARG_BOOL(5));
 	group_check_names(group, member);
+	refuse_foreign_slots(group, member, PG_GETARG_ARRAYTYPE_P(2));
+	if (!commands.dry_run)
+		group_lock();
 	write_down(&commands, group, member, origin);
 	publish(&commands, group,
 			group_literal(OidOutputFunctionCall(F_ARRAY_OUT, PG_GETARG_DATUM(3))));
 	if (!commands.dry_run)
 		know_members(group, member, PG_GETARG_ARRAYTYPE_P(2));
 	return (Datum) 0;
+}
+
+/* Before anything is made: are the others' slots taken by another database? */
+static void
+refuse_foreign_slots(const char *group, const char *member, ArrayType *members)
+{
+	Datum	   *names;
+	int			n;
+
+	deconstruct_array(members, TEXTOID, -1, false, TYPALIGN_INT, &names, NULL, &n);
+	for (int i = 0; i < n; i++)
+	{
+		char	   *slot = group_slot(group, TextDatumGetCString(names[i]));
+		TextRow    *row = group_select_row(psprintf(FOREIGN_SLOT_QUERY, group_literal(slot)));
+
+		if (row)
+			group_refuse_slot(slot, member, row->values[0]);
+	}
 }
 
 /* Who we are in the group. */

@@ -7,9 +7,12 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "executor/spi.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 
+#include "core/extension.h"
 #include "group/group.h"
 
 static bool is_valid_name(const char *name);
@@ -65,6 +68,32 @@ char *
 group_slot(const char *group, const char *subscriber)
 {
 	return psprintf("consistency_%s_%s", group, subscriber);
+}
+
+/*
+ * group_lock
+ *		Nobody else changes a group here until our transaction ends.
+ *
+ * Two calls at a time, by two members perhaps, would both make what is missing, and
+ * one of them would clean up what the other one has made.
+ */
+void
+group_lock(void)
+{
+	LockDatabaseObject(RelationRelationId, extension_relation("groups"), 0, ExclusiveLock);
+}
+
+/* A slot of that name is not ours: names of slots are those of a whole cluster. */
+void
+group_refuse_slot(const char *slot, const char *member, const char *database)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_OBJECT),
+			 database[0] ?
+			 errmsg("replication slot \"%s\" at member \"%s\" is one of another database, \"%s\"",
+					slot, member, database) :
+			 errmsg("replication slot \"%s\" at member \"%s\" is one for streaming", slot, member),
+			 errhint("All databases of a cluster share the names of slots: give the groups of different databases different names.")));
 }
 
 /* Our own name in a group; NULL: we aren't in it. */

@@ -22,6 +22,7 @@
 #ifndef CONSISTENCY_GROUP_H
 #define CONSISTENCY_GROUP_H
 
+#include "foreign/foreign.h"
 #include "nodes/execnodes.h"
 
 #include "node/node_catalog.h"
@@ -40,6 +41,9 @@ extern char *group_publication(const char *group);
 extern char *group_subscription(const char *group, const char *peer);
 extern char *group_slot(const char *group, const char *subscriber);
 extern char *group_own_name(const char *group);
+extern void group_lock(void);
+extern void group_refuse_slot(const char *slot, const char *member, const char *database)
+			pg_attribute_noreturn();
 extern List *group_select(const char *query);
 extern TextRow *group_select_row(const char *query);
 extern TextRow *group_make_row(int ncolumns);
@@ -47,6 +51,7 @@ extern char *group_literal(const char *text);
 
 /* peers.c */
 extern Oid	peer_server(const char *name, NodeConnInfo *conninfo);
+extern bool peer_is_trusted(const ForeignServer *server);
 extern char *peer_conninfo(const NodeConnInfo *conninfo, bool redacted);
 extern bool peer_query(Oid serverid, const char *query, List **rows, RemoteError *error);
 extern List *peer_select(Oid serverid, const char *peer, const char *query);

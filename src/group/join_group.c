@@ -191,6 +191,14 @@ group_ask_members(GroupRun *run, const char *own_name)
 
 		if (strcmp(server->servername, own_name) == 0)
 			continue;			/* all may declare all, for simplicity */
+		if (!peer_is_trusted(server))
+		{
+			group_show(run, server->servername, NULL,
+					   psprintf("skipped: its server belongs to role \"%s\", which could let it lead anywhere. Hint: ALTER SERVER %s OWNER TO a superuser, or to you.",
+								GetUserNameFromId(server->owner, false),
+								quote_identifier(server->servername)));
+			continue;
+		}
 		group_check_names(run->group, server->servername);
 		members = lappend(members, ask_facts(run, server->servername, server->serverid));
 	}

@@ -57,6 +57,8 @@ consistency_depart_member(PG_FUNCTION_ARGS)
 	MemberCommands commands;
 
 	member_commands_begin(&commands, fcinfo, member, PG_GETARG_BOOL(1));
+	if (!commands.dry_run)
+		group_lock();
 	drop_subscriptions(&commands, group, NULL);
 	if (!commands.dry_run)
 	{
@@ -89,6 +91,8 @@ consistency_forget_member(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("this is member \"%s\" itself", left)));
+	if (!commands.dry_run)
+		group_lock();
 	if (marker != 0 && !commands.dry_run &&
 		!await_marker(group, left, marker, PG_GETARG_INT32(3)))
 		ereport(ERROR,
@@ -120,6 +124,8 @@ consistency_disband_member(PG_FUNCTION_ARGS)
 	ListCell   *cell;
 
 	member_commands_begin(&commands, fcinfo, member, PG_GETARG_BOOL(1));
+	if (!commands.dry_run)
+		group_lock();
 	drop_subscriptions(&commands, group, NULL);
 	foreach(cell, group_select(psprintf("SELECT DISTINCT r.about FROM consistency.group_reports r"
 										" WHERE r.group_name = %s AND r.about <> %s ORDER BY 1",
@@ -169,7 +175,7 @@ leave_drop_subscription(const MemberCommands *commands, const char *subscription
 	member_command_run(commands, psprintf("DROP SUBSCRIPTION %s", name));
 }
 
-/* A slot of ours, if there is one; whoever reads from it is told to go. */
+/* A slot of this database, if there is one; whoever reads from it is told to go. */
 static void
 drop_slot(const MemberCommands *commands, const char *slot)
 {
@@ -178,7 +184,8 @@ drop_slot(const MemberCommands *commands, const char *slot)
 	const char *command = psprintf("SELECT pg_catalog.pg_drop_replication_slot(%s)",
 								   group_literal(slot));
 
-	if (group_select_row(psprintf("SELECT FROM pg_catalog.pg_replication_slots s WHERE s.slot_name = %s",
+	if (group_select_row(psprintf("SELECT FROM pg_catalog.pg_replication_slots s"
+								  " WHERE s.slot_name = %s AND s.database = pg_catalog.current_database()",
 								  group_literal(slot))) == NULL)
 		return;
 	while (!commands->dry_run && !drop_slot_now(slot))

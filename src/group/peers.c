@@ -44,6 +44,13 @@ peer_server(const char *name, NodeConnInfo *conninfo)
 				 errmsg("member \"%s\" is not declared here", name),
 				 errhint("CREATE SERVER %s FOREIGN DATA WRAPPER consistency_peer OPTIONS (host '...', port '...', dbname '...'); and a user mapping.",
 						 quote_identifier(name))));
+	if (!peer_is_trusted(server))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("server \"%s\" belongs to role \"%s\"", name,
+						GetUserNameFromId(server->owner, false)),
+				 errdetail("Whoever owns it says where its changes come from, and you would take them."),
+				 errhint("ALTER SERVER %s OWNER TO a superuser, or to you.", quote_identifier(name))));
 	if (!node_catalog_conninfo(server->serverid, GetUserId(), true, conninfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -51,6 +58,19 @@ peer_server(const char *name, NodeConnInfo *conninfo)
 				 errhint("CREATE USER MAPPING FOR %s SERVER %s OPTIONS (user '...', password '...');",
 						 quote_identifier(role), quote_identifier(name))));
 	return server->serverid;
+}
+
+/*
+ * peer_is_trusted
+ *		May the current role take changes from where a server leads?
+ *
+ * Its owner can let it lead anywhere, with any role's mapping.  Changes are applied
+ * with the rights of who subscribes, perhaps all.
+ */
+bool
+peer_is_trusted(const ForeignServer *server)
+{
+	return server->owner == GetUserId() || superuser_arg(server->owner);
 }
 
 /*

@@ -23,7 +23,9 @@
 #define PEER_QUERY \
 	"SELECT (SELECT g.member FROM consistency.groups g WHERE g.group_name = %s)," \
 	" EXISTS (SELECT FROM pg_catalog.pg_publication p WHERE p.pubname = %s)," \
-	" s.slot_name IS NOT NULL, s.wal_status = 'lost'" \
+	" s.slot_name IS NOT NULL, s.wal_status = 'lost'," \
+	" CASE WHEN s.slot_name IS NOT NULL AND s.database IS DISTINCT FROM pg_catalog.current_database()" \
+	" THEN coalesce(s.database::text, '') END" \
 	" FROM (VALUES (1)) one (n) LEFT JOIN pg_catalog.pg_replication_slots s ON s.slot_name = %s"
 
 /* what is here */
@@ -111,6 +113,8 @@ consistency_subscribe_member(PG_FUNCTION_ARGS)
 	sub.serverid = peer_server(sub.peer, &conninfo);
 	sub.conninfo = peer_conninfo(&conninfo, false);
 	sub.redacted = peer_conninfo(&conninfo, true);
+	if (!sub.commands.dry_run)
+		group_lock();
 	look(&sub);
 	refuse_unattached(&sub);
 
@@ -150,6 +154,8 @@ look(Subscribing *sub)
 				 errmsg("member \"%s\" has no publication \"%s\" yet", sub->peer, sub->publication),
 				 errhint("SELECT * FROM consistency.join_group(%s, ...); at that member.",
 						 quote_literal_cstr(sub->group))));
+	if (row->values[4])
+		group_refuse_slot(sub->slot, sub->peer, row->values[4]);
 	sub->slot_exists = row->values[2][0] == 't';
 	sub->slot_is_lost = row->values[3] && row->values[3][0] == 't';
 	sub->existing = group_select_row(psprintf(SUBSCRIPTION_QUERY, group_literal(sub->name)));

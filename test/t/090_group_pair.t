@@ -58,6 +58,19 @@ refused('a', "SELECT * FROM consistency.join_group('g', 'a')", qr/are the same d
 	'the same database twice');
 $group->sql('a', 'DROP SERVER twin CASCADE');
 
+# a server whose owner might lead it anywhere
+$group->sql('a', 'CREATE ROLE eve; GRANT USAGE ON FOREIGN DATA WRAPPER consistency_peer TO eve; SET ROLE eve;'
+	  . "CREATE SERVER evil FOREIGN DATA WRAPPER consistency_peer OPTIONS (host '/nowhere');"
+	  . "CREATE USER MAPPING FOR PUBLIC SERVER evil OPTIONS (user 'eve', password 'x')");
+like($group->sql('a', "SELECT * FROM consistency.join_group('g', 'a', dry_run => true)"),
+	qr/^1\|evil\|\|skipped: its server belongs to role "eve"/m, 'a server of an ordinary role is not asked');
+refused('a', "SELECT * FROM consistency.subscribe_member('g', 'a', 'evil', 'any', false, false)",
+	qr/server "evil" belongs to role "eve".*ALTER SERVER evil OWNER TO/s, 'nor subscribed to');
+$group->sql('a', 'ALTER SERVER evil OWNER TO peer');
+like($group->sql('a', "SELECT * FROM consistency.join_group('g', 'a', dry_run => true)"),
+	qr/^1\|evil\|\|failed: connection to server/m, 'one of a superuser is');
+$group->sql('a', 'DROP SERVER evil CASCADE; DROP OWNED BY eve; DROP ROLE eve');
+
 # --- what would be run --------------------------------------------------
 
 my $shown = join_a("'a', dry_run => true");
@@ -120,6 +133,68 @@ like($shown, qr/ALTER SUBSCRIPTION consistency_g_b CONNECTION .*password=\*{8}'\
 like($shown, qr/ALTER SUBSCRIPTION consistency_g_b ENABLE\|done/, '... and enabled again');
 in_no_log('mended');
 
+# --- two calls at a time -------------------------------------------------
+
+# Each member does one of them after the other.
+my $first = $group->connect('b');
+$first->do("BEGIN; SELECT * FROM consistency.declare_member('g', 'b', ARRAY['a', 'b'], ARRAY[]::text[], 'any', false)");
+my ($second_shown, $second_errors) = ('', '');
+my $second = IPC::Run::start([ 'psql', '-XAtq', '-d', $group->node('a')->connstr('postgres'),
+		'-c', "SELECT * FROM consistency.join_group('g')" ], '>', \$second_shown, '2>', \$second_errors);
+wait_until(
+	sub {
+		return $group->sql('b', "SELECT count(*) FROM pg_locks WHERE locktype = 'object' AND NOT granted"
+			  . " AND objid = 'consistency.groups'::regclass") eq '1';
+	},
+	'the second call waits for the first one');
+$first->do('COMMIT');
+$first->close;
+$second->finish;
+is($second_shown . $second_errors, '', 'two calls at a time: the second one has nothing left to do');
+
+# --- another database of the same clusters ---------------------------------
+
+foreach my $name ('a', 'b')
+{
+	my $other = $name eq 'a' ? 'b' : 'a';
+	$group->node($name)->safe_psql('postgres', 'CREATE DATABASE "Second Shop"');
+	$group->node($name)->safe_psql('Second Shop', "SET log_statement = 'none'; CREATE EXTENSION consistency;"
+		  . "CREATE SERVER $other FOREIGN DATA WRAPPER consistency_peer OPTIONS ("
+		  . $group->address_options($other) . ", dbname 'Second Shop');"
+		  . "CREATE USER MAPPING FOR PUBLIC SERVER $other OPTIONS (user 'peer', password '$doubled')");
+}
+foreach my $options ('dry_run => true', 'dry_run => false')
+{
+	$shown = $group->node('a')->safe_psql('Second Shop', "SELECT * FROM consistency.join_group('g', 'a', $options)");
+	like($shown, qr/^\d+\|$_->[0]\|.*failed: replication slot "consistency_g_$_->[1]" at member "$_->[0]" is one of another database, "postgres"/m,
+		"$options: a slot of another database is left alone at $_->[0]")
+	  for [ 'a', 'b' ], [ 'b', 'a' ];
+}
+is($group->node($_)->safe_psql('Second Shop', 'SELECT (SELECT count(*) FROM consistency.groups) + (SELECT count(*) FROM pg_publication)'),
+	0, "nothing was made at $_")
+  for 'a', 'b';
+unlike($group->node('a')->safe_psql('Second Shop', "SELECT * FROM consistency.join_group('second', 'a')"), qr/failed|skipped/,
+	'a group of another name can be');
+is($group->node($_)->safe_psql('Second Shop', "SELECT string_agg(state, ',') FROM consistency.group_members"), 'active,active',
+	"both are members, says $_")
+  for 'a', 'b';
+# as it may have been before
+$group->node('b')->safe_psql('Second Shop', "SELECT consistency.report_member('second', 'old', 'active')");
+$group->sql('b', "SELECT pg_create_logical_replication_slot('consistency_second_old', 'pgoutput')");
+$group->node('b')->safe_psql('Second Shop', "SELECT * FROM consistency.leave_group('second', 'old')");
+is($group->sql('b', "SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'consistency_second_old'"), 1,
+	'who leaves takes no other database\'s slot along');
+$group->sql('b', "SELECT pg_drop_replication_slot('consistency_second_old')");
+unlike($group->node('a')->safe_psql('Second Shop', "SELECT * FROM consistency.leave_group('second', 'b')"), qr/failed/,
+	'it leaves');
+unlike($group->node('a')->safe_psql('Second Shop', "SELECT * FROM consistency.leave_group('second', 'a')"), qr/failed/,
+	'... and so does the last one');
+is($group->sql($_, "SELECT string_agg(datname, ',') FROM pg_replication_slots JOIN pg_database ON datname = database"), 'postgres',
+	"the first database's slot is there still at $_")
+  for 'a', 'b';
+is(join_a(), '', 'and nothing is wrong with it');
+$group->node($_)->safe_psql('postgres', 'DROP DATABASE "Second Shop"') for 'a', 'b';
+
 # --- mended -------------------------------------------------------------
 
 $group->sql('b', "ALTER PUBLICATION consistency_g SET (publish = 'insert, update, delete')");
@@ -166,6 +241,14 @@ $group->wait_copied;
 
 # --- left ---------------------------------------------------------------
 
+refused('a', "DROP EXTENSION IF EXISTS consistency CASCADE",
+	qr/cannot drop extension consistency: this database is member "a" of group "g".*leave_group\('g', 'a'\)/s,
+	'the extension stays while the database is in a group');
+$group->sql('b', 'CREATE DATABASE other');
+my (undef, undef, $drop_errors) = $group->node('b')->psql('other', 'DROP DATABASE postgres');
+like($drop_errors, qr/is used by an active logical replication slot|is being used by logical replication subscription/,
+	'nor is the database dropped');
+
 refused('a', "SELECT * FROM consistency.leave_group('g', 'nobody')", qr/has no member "nobody"/, 'no such member');
 $shown = $group->sql('a', "SELECT * FROM consistency.leave_group('g', 'b', dry_run => true)");
 unlike($shown, qr/done|failed/, 'what would be run to leave');
@@ -179,6 +262,7 @@ is($group->sql($_, "SELECT (SELECT count(*) FROM pg_replication_slots) + (SELECT
   for 'a', 'b';
 is($group->sql('b', "SELECT (SELECT count(*) FROM consistency.groups) + (SELECT count(*) FROM pg_publication)"),
 	0, 'nothing at all at who left');
+$group->sql('b', 'BEGIN; DROP EXTENSION consistency CASCADE; ROLLBACK');
 like(join_a(), qr/^1\|b\|\|skipped: it has left the group/, 'nobody takes it in again');
 $group->sql('b', 'DELETE FROM plain');
 like($group->join(at => 'b'), qr/CREATE SUBSCRIPTION/, 'but by its own wish');
