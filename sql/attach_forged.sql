@@ -43,6 +43,10 @@ SELECT consistency.merge_row('several', '{id,n,row_version}', ARRAY['1', '1',
 	'{"seen": {"b": 1, "c": 1}, "values": {"n": [{"value": "7", "stamp": 5, "dot": ["b", 1]}, {"value": "8", "stamp": 4, "dot": ["c", 1]}]}}']);
 SELECT id, n FROM several;
 
+-- Lengths that nothing can follow are an error here, and don't get to others.
+SELECT consistency.merge_row('t', '{id,n,row_version}', '{9,9,"{\"length\": 9223372036854775807}"}');
+DELETE FROM t WHERE id = 9;
+
 -- Triggers made by hand, for a function that doesn't fit or may not be called.
 CREATE FUNCTION secret(text, text) RETURNS text IMMUTABLE LANGUAGE sql AS $$SELECT 'secret'$$;
 REVOKE ALL ON FUNCTION secret(text, text) FROM PUBLIC;
@@ -136,6 +140,14 @@ SELECT relation, key FROM consistency.tombstones WHERE relation = 'forged.mail';
 INSERT INTO mail VALUES (1, 'c@example.org') ON CONFLICT DO NOTHING;
 SELECT relation, key FROM consistency.tombstones WHERE relation = 'forged.mail';
 SELECT id, address FROM mail ORDER BY id;
+
+-- A tombstone for what is no table here waits for one.
+CREATE INDEX gone ON mail (id);
+CREATE VIEW gone_too AS SELECT 1 AS id;
+SET session_replication_role = replica;
+INSERT INTO consistency.tombstones VALUES ('forged.gone', '["1"]', '{"length": 2}'), ('forged.gone_too', '["1"]', '{"length": 2}');
+RESET session_replication_role;
+SELECT relation, key FROM consistency.tombstones WHERE relation LIKE 'forged.gone%' ORDER BY relation;
 
 -- A schema that is renamed: its tables' names are others.
 CREATE SCHEMA forged_too;

@@ -28,6 +28,7 @@
 #include "converge/tombstone.h"
 #include "crdt/clock.h"
 #include "crdt/replica_id.h"
+#include "crdt/wire.h"
 
 /* A change that is being stamped */
 typedef struct Stamping
@@ -172,7 +173,7 @@ local_delete(Relation relation, TableRules *rules, HeapTuple deleted)
 	}
 	else
 	{
-		version.length++;
+		version.length = crdt_count_sum(version.length, 1);
 		version.row = write;
 		version.ncolumns = 0;
 		version.nvalues = 0;

@@ -20,6 +20,7 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/rel.h"
 
@@ -402,7 +403,8 @@ open_attached(const char *table, TableRules **rules)
 	Oid			id = RangeVarGetRelid(name, RowExclusiveLock, true);
 	Relation	relation;
 
-	if (!OidIsValid(id))
+	/* by the name of a table that was dropped there may be an index, say */
+	if (!OidIsValid(id) || get_rel_relkind(id) != RELKIND_RELATION)
 		return NULL;
 	relation = table_open(id, NoLock);
 	*rules = table_rules_if_attached(relation);

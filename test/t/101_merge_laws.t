@@ -83,8 +83,9 @@ my %values = (
 	likes => [ 'likes + 1' ],
 	stock => [ 'stock + 2', 'stock - 1' ],
 	words => [ "add(words, jsonb '\"u\"')", "add(words, jsonb '\"v\"')", "remove(words, jsonb '\"u\"')" ],
+	creator => [ q{coalesce(creator, 'c1')}, q{coalesce(creator, 'c2')} ],
 	body => [ 'NULL', "repeat('b', 3000)", "repeat('c', 3000)", "'short'" ]);
-my %inserted = (%values, likes => ["'{}'"], stock => ["'{}'"], words => ["'{}'"]);
+my %inserted = (%values, creator => [ 'NULL', 'NULL', "'first'", "'1st'" ], likes => ["'{}'"], stock => ["'{}'"], words => ["'{}'"]);
 
 sub one_of { return $_[ int rand @_ ]; }
 
@@ -121,8 +122,8 @@ sub update
 {
 	my ($copy, $h, $id) = @_;
 	my @some = grep { rand() < 0.25 } sort keys %values;
-	@some = ('creator') unless @some;
-	return "UPDATE $copy.t SET " . join(', ', map { "$_ = " . ($_ eq 'creator' ? "coalesce(creator, '$copy')" : one_of(@{ $values{$_} })) } @some)
+	@some = ('a') unless @some;
+	return "UPDATE $copy.t SET " . join(', ', map { "$_ = " . one_of(@{ $values{$_} }) } @some)
 	  . " WHERE h = $h AND id = $id;";
 }
 
