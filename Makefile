@@ -26,6 +26,7 @@ OBJS = \
 	src/core/guc.o \
 	src/core/kept.o \
 	src/core/nap.o \
+	src/core/owner.o \
 	src/core/position.o \
 	src/core/shmem.o \
 	src/core/violations.o \
@@ -224,6 +225,14 @@ OBJS = \
 	src/group/group_report.o \
 	src/group/join_group.o \
 	src/group/leave_group.o \
+	src/group/key_scan.o \
+	src/group/key_state.o \
+	src/group/compare_peer.o \
+	src/group/settle.o \
+	src/group/compare_arguments.o \
+	src/group/compare.o \
+	src/group/comparisons.o \
+	src/group/repair.o \
 	src/group/tombstone_purge.o
 
 # What the modules declare to SQL, in the same order; joined to one script.

@@ -1,5 +1,8 @@
 -- Attached tables on one server: session_replication_role = replica stands for
 -- what replication brings.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS consistency;
+RESET client_min_messages;
 \set VERBOSITY terse
 SET consistency.replica_id = 'a';
 CREATE SCHEMA shop;
@@ -218,6 +221,33 @@ SELECT count(*) FROM consistency.tombstones WHERE relation = 'shop.w';
 DELETE FROM w;
 INSERT INTO w (id, day, n) VALUES ('o"ne', '2026-02-01', 3);
 SELECT id, value(tags), n FROM w;
+
+-- what a tombstone has of the row that it deletes
+CREATE TABLE buried (id int PRIMARY KEY, creator text, pad text);
+SELECT consistency.attach('buried', '{"creator": "first"}', 'add_wins');
+INSERT INTO buried SELECT i, 'ann', repeat('x', i * 40) FROM generate_series(1, 200) i;
+SET session_replication_role = replica;
+INSERT INTO consistency.tombstones
+SELECT 'shop.buried', format('["%s"]', id),
+    jsonb_set(row_version::text::jsonb, '{deleted}', row_version::text::jsonb -> 'seen')::text::row_version FROM buried;
+RESET session_replication_role;
+SELECT ARRAY(SELECT jsonb_object_keys(version::text::jsonb -> 'columns')) AS columns, count(*)
+FROM consistency.tombstones WHERE relation = 'shop.buried' GROUP BY 1;
+
+-- tombstones of rows as the table doesn't have them any more, and without an image
+CREATE TABLE changed (id int PRIMARY KEY, n text NOT NULL);
+SELECT consistency.attach('changed', '{}', 'add_wins');
+INSERT INTO changed VALUES (1, 'x'), (2, 'y');
+DELETE FROM changed;
+ALTER TABLE changed ADD m int NOT NULL DEFAULT 7;
+ALTER TABLE changed ALTER n TYPE int USING 0;
+SET session_replication_role = replica;
+INSERT INTO changed (id, n, row_version) VALUES (1, 1, '{"seen": {"b": 1}, "stamp": 5, "replica": "b", "event": 1}');
+INSERT INTO changed (id, n, row_version) VALUES (3, 3, '{"seen": {"b": 1}, "stamp": 5, "replica": "b", "event": 1}');
+INSERT INTO consistency.tombstones VALUES ('shop.changed', '["3"]', '{"seen": {"c": 2}, "deleted": {"c": 2}, "stamp": 9, "replica": "c", "event": 1}');
+RESET session_replication_role;
+INSERT INTO changed VALUES (2, 2);
+SELECT id, n, m, plain(row_version) FROM changed ORDER BY id;
 
 -- Partitions.
 CREATE TABLE p (id int, region text, n int, PRIMARY KEY (id, region)) PARTITION BY LIST (region);

@@ -13,13 +13,13 @@
 #include "utils/builtins.h"
 
 #include "advise/advise.h"
+#include "core/columns.h"
 #include "core/errors.h"
 
 #define ADVISE_COLUMNS 7
 
 static void tell_what_is_missing(AdviseFacts *facts);
 static void put_advice(ReturnSetInfo *rsinfo, const Advice *advice);
-static void put_text(Datum *values, bool *nulls, int column, const char *text);
 
 PG_FUNCTION_INFO_V1(consistency_advise);
 
@@ -82,20 +82,11 @@ put_advice(ReturnSetInfo *rsinfo, const Advice *advice)
 
 	values[0] = ObjectIdGetDatum(advice->relid);
 	nulls[0] = !OidIsValid(advice->relid);
-	put_text(values, nulls, 1, advice->finding);
-	put_text(values, nulls, 2, advice->now == LEVEL_UNSET ? NULL : level_name(advice->now));
-	put_text(values, nulls, 3, advice->advised == LEVEL_UNSET ? NULL : level_name(advice->advised));
-	put_text(values, nulls, 4, advice->cost);
-	put_text(values, nulls, 5, advice->statement);
-	put_text(values, nulls, 6, advice->reason);
+	column_put_text(values, nulls, 1, advice->finding);
+	column_put_text(values, nulls, 2, advice->now == LEVEL_UNSET ? NULL : level_name(advice->now));
+	column_put_text(values, nulls, 3, advice->advised == LEVEL_UNSET ? NULL : level_name(advice->advised));
+	column_put_text(values, nulls, 4, advice->cost);
+	column_put_text(values, nulls, 5, advice->statement);
+	column_put_text(values, nulls, 6, advice->reason);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-}
-
-static void
-put_text(Datum *values, bool *nulls, int column, const char *text)
-{
-	nulls[column] = text == NULL;
-
-	if (text)
-		values[column] = CStringGetTextDatum(text);
 }

@@ -17,6 +17,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
+#include "core/columns.h"
 #include "session/policy.h"
 
 #define PRESET_COLUMNS	9
@@ -121,7 +122,6 @@ static const Preset presets[] = {
 
 static const Preset *find_preset(const char *name);
 static void put_preset(ReturnSetInfo *rsinfo, const Preset *preset);
-static void put_text(Datum *values, bool *nulls, int column, const char *text);
 
 PG_FUNCTION_INFO_V1(consistency_presets);
 PG_FUNCTION_INFO_V1(consistency_apply_preset);
@@ -143,28 +143,19 @@ put_preset(ReturnSetInfo *rsinfo, const Preset *preset)
 	Datum		values[PRESET_COLUMNS] = {0};
 	bool		nulls[PRESET_COLUMNS] = {false};
 
-	put_text(values, nulls, 0, preset->name);
-	put_text(values, nulls, 1, preset->used_for);
-	put_text(values, nulls, 2, policy->kind == POLICY_MINIMUM ? "minimum" : "default");
-	put_text(values, nulls, 3, level_name(policy->level));
+	column_put_text(values, nulls, 0, preset->name);
+	column_put_text(values, nulls, 1, preset->used_for);
+	column_put_text(values, nulls, 2, policy->kind == POLICY_MINIMUM ? "minimum" : "default");
+	column_put_text(values, nulls, 3, level_name(policy->level));
 	nulls[4] = policy->max_staleness_ms < 0;
 	if (!nulls[4])
 		values[4] = policy_interval_datum(policy->max_staleness_ms);
-	put_text(values, nulls, 5, policy->on_timeout == ON_TIMEOUT_UNSET ? NULL :
-			 guc_on_timeout_name(policy->on_timeout));
-	put_text(values, nulls, 6, preset->merging);
-	put_text(values, nulls, 7, preset->beside);
-	put_text(values, nulls, 8, preset->reason);
+	column_put_text(values, nulls, 5, policy->on_timeout == ON_TIMEOUT_UNSET ? NULL :
+					guc_on_timeout_name(policy->on_timeout));
+	column_put_text(values, nulls, 6, preset->merging);
+	column_put_text(values, nulls, 7, preset->beside);
+	column_put_text(values, nulls, 8, preset->reason);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-}
-
-static void
-put_text(Datum *values, bool *nulls, int column, const char *text)
-{
-	nulls[column] = text == NULL;
-
-	if (text)
-		values[column] = CStringGetTextDatum(text);
 }
 
 /*

@@ -29,6 +29,7 @@
 #include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
+#include "utils/regproc.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -41,6 +42,8 @@
 static Relation open_owned(Oid id, const char *what);
 static Jsonb *make_declaration(Jsonb *columns, const char *deletes, const char *last_writer, ArrayType *accept);
 static void check_word(const char *name, const char *value, const char *one, const char *other);
+static void append_columns(StringInfo out, Jsonb *columns);
+static char *qualified(char *rule);
 static void append_accepted(StringInfo out, ArrayType *accept);
 static void refuse(Relation relation, List *problems);
 static bool has_version_column(Oid id);
@@ -80,7 +83,7 @@ consistency_attach(PG_FUNCTION_ARGS)
 	nesting = begin_commands();
 	if (!has_version_column(id))
 		run("ALTER TABLE %s ADD COLUMN %s %s NOT NULL DEFAULT '{}'", name, ROW_VERSION_COLUMN,
-			format_type_be_qualified(get_atttype(extension_relation("tombstones"), TOMBSTONE_VERSION)));
+			format_type_be_qualified(get_atttype(extension_relation(TOMBSTONE_TABLE), TOMBSTONE_VERSION)));
 	drop_triggers(id);
 	create_triggers(id, declaration);
 	end_commands(nesting);
@@ -146,10 +149,61 @@ make_declaration(Jsonb *columns, const char *deletes, const char *last_writer, A
 	check_word("last_writer", last_writer, "row", "column");
 	initStringInfo(&text);
 	appendStringInfo(&text, "{\"deletes\": \"%s\", \"last_writer\": \"%s\", \"columns\": ", deletes, last_writer);
-	(void) JsonbToCString(&text, &columns->root, VARSIZE(columns));
+	append_columns(&text, columns);
 	append_accepted(&text, accept);
 	appendStringInfoChar(&text, '}');
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text.data)));
+}
+
+/* Rules of columns.  What isn't as it should be is left to the checks. */
+static void
+append_columns(StringInfo out, Jsonb *columns)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&columns->root);
+	JsonbValue	value;
+	JsonbIteratorToken token;
+	const char *separator = "{";
+
+	if (!JB_ROOT_IS_OBJECT(columns) || JB_ROOT_COUNT(columns) == 0)
+	{
+		(void) JsonbToCString(out, &columns->root, VARSIZE(columns));
+		return;
+	}
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+		{
+			appendStringInfoString(out, separator);
+			escape_json(out, pnstrdup(value.val.string.val, value.val.string.len));
+			separator = ", ";
+		}
+		else if (token == WJB_VALUE && value.type == jbvString)
+		{
+			appendStringInfoString(out, ": ");
+			escape_json(out, qualified(pnstrdup(value.val.string.val, value.val.string.len)));
+		}
+		else if (token == WJB_VALUE)
+			appendStringInfoString(out, ": null");
+	}
+	appendStringInfoChar(out, '}');
+}
+
+/* A function by a name that means the same to everybody, whatever his search_path. */
+static char *
+qualified(char *rule)
+{
+	int			nesting;
+	Oid			function;
+	char	   *name;
+
+	if (table_rules_parse(rule) != RULE_NOTHING || strchr(rule, '(') == NULL)
+		return rule;
+	function = DatumGetObjectId(DirectFunctionCall1(regprocedurein, CStringGetDatum(rule)));
+	nesting = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	name = format_procedure(function);
+	AtEOXact_GUC(true, nesting);
+	return name;
 }
 
 /* What was accepted, so that consistency.check() accepts it as well. */
@@ -169,7 +223,7 @@ append_accepted(StringInfo out, ArrayType *accept)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("cannot accept \"%s\"", word),
-					 errhint("What can be accepted is sequence, unique, check, trigger and publication.")));
+					 errhint("What can be accepted is key, sequence, unique, check, trigger and publication.")));
 		appendStringInfo(out, "%s\"%s\"", i == 0 ? ", \"accept\": [" : ", ", word);
 	}
 	if (n > 0)
@@ -221,7 +275,7 @@ has_version_column(Oid id)
 
 	if (number == InvalidAttrNumber)
 		return false;
-	if (get_atttype(id, number) != get_atttype(extension_relation("tombstones"), TOMBSTONE_VERSION))
+	if (get_atttype(id, number) != get_atttype(extension_relation(TOMBSTONE_TABLE), TOMBSTONE_VERSION))
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_COLUMN),
 				 errmsg("table \"%s\" has a column \"%s\" of another type", get_rel_name(id), ROW_VERSION_COLUMN),
@@ -310,7 +364,7 @@ depend_on_functions(Oid table)
 {
 	Relation	relation = table_open(table, AccessShareLock);
 	Trigger    *trigger = table_rules_trigger(relation);
-	List	   *functions = relation->rd_rel->relkind == RELKIND_RELATION ? table_rules_functions(table_rules(relation)) : NIL;
+	List	   *functions = table_rules_functions(table_rules(relation));
 	ObjectAddress depender;
 	ListCell   *cell;
 

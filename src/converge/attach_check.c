@@ -12,11 +12,11 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/nbtree.h"
 #include "access/sysattr.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_publication.h"
 #include "catalog/pg_publication_rel.h"
 #include "catalog/pg_sequence.h"
@@ -59,6 +59,9 @@ static void check_function(const char *column, const char *rule, Oid type);
 static char *rule_said(Jsonb *declaration, const char *column);
 static void look_at_kind(Look *look);
 static void look_at_key(Look *look);
+static bool has_one_text(Relation relation, Oid key, AttrNumber number);
+static void look_at_rules(Look *look);
+static void look_at_rule(Look *look, const char *column);
 static void look_at_key_defaults(Look *look);
 static bool find_sequence(Node *node, Oid *sequence);
 static void look_at_indexes(Look *look);
@@ -71,7 +74,7 @@ static void look_at_publications(Look *look);
 bool
 attach_check_can_accept(const char *kind)
 {
-	static const char *const kinds[] = {"sequence", "unique", "check", "trigger", "publication"};
+	static const char *const kinds[] = {"key", "sequence", "unique", "check", "trigger", "publication"};
 
 	for (int i = 0; i < lengthof(kinds); i++)
 	{
@@ -174,9 +177,6 @@ static void
 check_function(const char *column, const char *rule, Oid type)
 {
 	Oid			function;
-	HeapTuple	tuple;
-	Form_pg_proc proc;
-	bool		fits;
 
 	if (strchr(rule, '(') == NULL)
 		ereport(ERROR,
@@ -184,15 +184,7 @@ check_function(const char *column, const char *rule, Oid type)
 				 errmsg("unknown rule \"%s\" for column \"%s\"", rule, column),
 				 errhint("Rules are last_writer, first, highest, lowest, multi_value, or a function with the types of its arguments, as in 'app.merge_tags(text[],text[])'.")));
 	function = DatumGetObjectId(DirectFunctionCall1(regprocedurein, CStringGetDatum(rule)));
-	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for function %u", function);
-	proc = (Form_pg_proc) GETSTRUCT(tuple);
-	fits = proc->prokind == PROKIND_FUNCTION && !proc->proretset && proc->provolatile == PROVOLATILE_IMMUTABLE &&
-		proc->prorettype == type && proc->pronargs == 2 &&
-		proc->proargtypes.values[0] == type && proc->proargtypes.values[1] == type;
-	ReleaseSysCache(tuple);
-	if (!fits)
+	if (!table_rules_function_fits(function, type))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
 				 errmsg("function %s cannot merge column \"%s\"", rule, column),
@@ -227,6 +219,7 @@ attach_check_table(Relation relation, Jsonb *declaration)
 	look_at_kind(&look);
 	if (look.problems != NIL)
 		return look.problems;
+	look_at_rules(&look);
 	look_at_key(&look);
 	look_at_key_defaults(&look);
 	look_at_indexes(&look);
@@ -279,7 +272,72 @@ look_at_key(Look *look)
 		if (rule_said(look->declaration, name) != NULL)
 			add(look, NULL, psprintf("column \"%s\" of its primary key was given a rule", name),
 				"Leave it out: a key never changes.");
+		if (!has_one_text(relation, key, number))
+			add(look, "key",
+				psprintf("equal values of column \"%s\" of its primary key may have different texts, as 1.0 and 1.00 have: a deletion of the one would not be known as that of the other", name),
+				"Choose another type, such as numeric with a scale, or say accept => '{key}' if equal keys are always written alike.");
 	}
+}
+
+/* Are equal values of a column of the key the same byte by byte? */
+static bool
+has_one_text(Relation relation, Oid key, AttrNumber number)
+{
+	Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation), number - 1);
+	int32		typmod = attribute->atttypmod;
+	Oid			type = getBaseTypeAndTypmod(attribute->atttypid, &typmod);
+	Relation	index;
+	bool		result = false;
+
+	/* of a given length or scale they are */
+	if ((type == NUMERICOID || type == BPCHAROID) && typmod >= 0)
+		return true;
+	index = index_open(key, AccessShareLock);
+	for (int i = 0; i < IndexRelationGetNumberOfKeyAttributes(index); i++)
+	{
+		RegProcedure same = get_opfamily_proc(index->rd_opfamily[i], index->rd_opcintype[i], index->rd_opcintype[i], BTEQUALIMAGE_PROC);
+
+		if (index->rd_index->indkey.values[i] == number && OidIsValid(same))
+			result = DatumGetBool(OidFunctionCall1Coll(same, index->rd_indcollation[i], ObjectIdGetDatum(index->rd_opcintype[i])));
+	}
+	index_close(index, AccessShareLock);
+	return result;
+}
+
+/* Rules of columns that were renamed or dropped since, and functions that don't fit any more. */
+static void
+look_at_rules(Look *look)
+{
+	JsonbValue	buffer;
+	JsonbValue *columns = getKeyJsonValueFromContainer(&look->declaration->root, "columns", strlen("columns"), &buffer);
+	Jsonb	   *object = columns == NULL ? NULL : JsonbValueToJsonb(columns);
+	JsonbIterator *iterator;
+	JsonbValue	value;
+	JsonbIteratorToken token;
+
+	if (object == NULL || !JB_ROOT_IS_OBJECT(object))
+		return;
+	iterator = JsonbIteratorInit(&object->root);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			look_at_rule(look, pnstrdup(value.val.string.val, value.val.string.len));
+	}
+}
+
+static void
+look_at_rule(Look *look, const char *column)
+{
+	AttrNumber	number = get_attnum(RelationGetRelid(look->relation), column);
+	const char *rule = rule_said(look->declaration, column);
+
+	if (number <= 0)
+		add(look, NULL, psprintf("it has no column \"%s\", which has a rule", column),
+			"Call consistency.attach() for it again, with rules of the columns that it has.");
+	else if (rule != NULL && table_rules_parse(rule) == RULE_NOTHING &&
+			 !OidIsValid(table_rules_function(rule, get_atttype(RelationGetRelid(look->relation), number))))
+		add(look, NULL, psprintf("there is no function %s that can merge column \"%s\"", rule, column),
+			"Call consistency.attach() for it again, with rules that fit the types of its columns.");
 }
 
 /* Servers that draw keys from sequences of their own draw the same ones. */

@@ -68,11 +68,12 @@ local_insert(Relation relation, TableRules *rules, HeapTuple inserted)
 	RowVersion	nothing = {.length = 1};
 	Stamping	stamping = {.relation = relation,.rules = rules,.after = &row,.insertion = true};
 	Tombstone  *tombstone = lock_key(relation, rules, &row);
+	HeapTuple	result;
 
 	row.version = nothing;
 	if (tombstone != NULL && rules->add_wins && tombstone->version.length % 2 == 1)
 	{
-		before = tombstone_row(rules, tombstone, row.values);
+		before = tombstone_row(rules, tombstone, row.values, NULL);
 		stamping.before = &before;
 	}
 	else if (tombstone != NULL)
@@ -85,9 +86,12 @@ local_insert(Relation relation, TableRules *rules, HeapTuple inserted)
 		row.version.row = tombstone->version.row;
 	}
 	(void) stamp(&stamping);
-	if (tombstone != NULL)
+	result = row_image_tuple(rules, RelationGetDescr(relation), &row);
+	/* Where another row is in its way, ON CONFLICT may not insert it at all. */
+	if (tombstone != NULL &&
+		(rules->other_indexes == NIL || !row_store_excluded(relation, result, rules->other_indexes)))
 		tombstone_remove(tombstone);
-	return row_image_tuple(rules, RelationGetDescr(relation), &row);
+	return result;
 }
 
 /*
@@ -156,8 +160,6 @@ local_delete(Relation relation, TableRules *rules, HeapTuple deleted)
 	RowImage	row = row_image(rules, RelationGetDescr(relation), deleted);
 	RowVersion	version = row.version;
 	Jsonb	   *image = NULL;
-	Tombstone  *tombstone;
-	char	   *key;
 	WriteStamp	write;
 	Dot			dot;
 
@@ -175,15 +177,7 @@ local_delete(Relation relation, TableRules *rules, HeapTuple deleted)
 		version.ncolumns = 0;
 		version.nvalues = 0;
 	}
-	key = row_text_key(rules, row.values);
-	/* There is none, unless the row came back while the trigger was off. */
-	tombstone = tombstone_find(rules, key);
-	if (tombstone != NULL)
-	{
-		version = row_version_merge(&version, &tombstone->version);
-		tombstone_remove(tombstone);
-	}
-	tombstone_write(rules, key, &version, image);
+	tombstone_put(rules, row_text_key(rules, row.values), &version, image);
 }
 
 /* --- stamps -------------------------------------------------------------- */

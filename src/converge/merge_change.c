@@ -108,17 +108,19 @@ consistency_receive_tombstone(PG_FUNCTION_ARGS)
 	HeapTuple	tuple = proposed(trigger);
 	Datum		values[TOMBSTONE_COLUMNS];
 	bool		nulls[TOMBSTONE_COLUMNS];
+	char	   *key;
 	struct varlena *version;
 	Jsonb	   *image;
 
 	if (!TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 		return PointerGetDatum(IsLogicalWorker() ? NULL : tuple);
 	heap_deform_tuple(tuple, desc, values, nulls);
+	key = TextDatumGetCString(values[TOMBSTONE_KEY - 1]);
 	version = PG_DETOAST_DATUM(values[TOMBSTONE_VERSION - 1]);
 	image = nulls[TOMBSTONE_IMAGE - 1] ? NULL : DatumGetJsonbP(values[TOMBSTONE_IMAGE - 1]);
-	if (!replicated_tombstone(TextDatumGetCString(values[TOMBSTONE_RELATION - 1]),
-							  TextDatumGetCString(values[TOMBSTONE_KEY - 1]), &version, &image))
+	if (!replicated_tombstone(TextDatumGetCString(values[TOMBSTONE_RELATION - 1]), &key, &version, &image))
 		return PointerGetDatum(NULL);
+	values[TOMBSTONE_KEY - 1] = CStringGetTextDatum(key);
 	values[TOMBSTONE_VERSION - 1] = PointerGetDatum(version);
 	values[TOMBSTONE_IMAGE - 1] = PointerGetDatum(image);
 	nulls[TOMBSTONE_IMAGE - 1] = image == NULL;

@@ -19,6 +19,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/guc.h"
@@ -29,6 +30,7 @@
 
 #include "converge/merge_function.h"
 #include "converge/row_text.h"
+#include "core/compat.h"
 
 static bool try_call(Relation relation, ColumnRule *column, Datum a, Datum b, Datum *result);
 static Datum call_as_owner(Relation relation, ColumnRule *column, Datum a, Datum b);
@@ -96,15 +98,26 @@ try_call(Relation relation, ColumnRule *column, Datum a, Datum b, Datum *result)
 static Datum
 call_as_owner(Relation relation, ColumnRule *column, Datum a, Datum b)
 {
+	Oid			owner = relation->rd_rel->relowner;
 	Oid			user;
 	int			context;
 	int			nesting = NewGUCNestLevel();
 	Datum		result;
 
+	if (!OidIsValid(column->function))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("there is no function any more that can merge the column"),
+				 errhint("Call consistency.attach() for the table.")));
+	if (COMPAT_FUNCTION_ACLCHECK(column->function, owner) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FUNCTION, get_func_name(column->function));
 	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(relation->rd_rel->relowner, context | SECURITY_RESTRICTED_OPERATION);
+	SetUserIdAndSecContext(owner, context | SECURITY_RESTRICTED_OPERATION);
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	result = OidFunctionCall2Coll(column->function, column->collation, a, b);
+	/* What doesn't fit into the column would stop replication elsewhere. */
+	if (column->typmod >= 0)
+		result = row_text_parse(column, row_text_value(column, result));
 	AtEOXact_GUC(true, nesting);
 	SetUserIdAndSecContext(user, context);
 	return datumCopy(result, column->byval, column->length);

@@ -35,7 +35,7 @@ static const char *outcome_text(ReplicatedOutcome outcome);
 PG_FUNCTION_INFO_V1(consistency_merge_row);
 PG_FUNCTION_INFO_V1(consistency_merge_tombstone);
 
-/* A table that the caller may write, all of it. */
+/* A table that the caller may write, all of it: he needs each of these rights. */
 static Relation
 open_writable(Oid id, AclMode rights)
 {
@@ -146,6 +146,12 @@ parse_row(TableRules *rules, ArrayType *names, ArrayType *values)
 					 errhint("All columns have to be there, \"%s\" among them.", ROW_VERSION_COLUMN)));
 	}
 	row.version = row_version_read((struct varlena *) DatumGetPointer(row.values[rules->version - 1]));
+	if (!row_version_lives(&row.version))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the version is that of a row that was deleted"),
+				 errhint("Call consistency.merge_tombstone() for it.")));
+	row_merge_show_values(rules, &row);
 	return row;
 }
 
@@ -191,7 +197,7 @@ consistency_merge_tombstone(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the version is that of a row that exists"),
 				 errhint("Call consistency.merge_row() for a row; a tombstone has a version that says the row was deleted.")));
-	keep = replicated_tombstone(rules->name, key, &version, &image);
+	keep = replicated_tombstone(rules->name, &key, &version, &image);
 	if (keep)
 	{
 		merged = row_version_read(version);

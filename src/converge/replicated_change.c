@@ -38,7 +38,7 @@ typedef struct Burial
 {
 	Relation	relation;
 	TableRules *rules;
-	const char *key;
+	char	   *key;
 	Datum	   *key_values;
 	Tombstone	incoming;
 } Burial;
@@ -58,6 +58,7 @@ static Relation open_attached(const char *table, TableRules **rules);
 static bool bury_row(Burial *burial, RowStore *store, HeapTuple found);
 static bool outlives(Burial *burial, RowStore *store, const RowImage *row, RowImage *merged);
 static bool merge_tombstones(Burial *burial, const Tombstone *there);
+static void clear_tombstone(Burial *burial);
 static void note_burial(Burial *burial, const RowImage *row, ConflictResolution resolution);
 
 /* --- rows ---------------------------------------------------------------- */
@@ -217,8 +218,8 @@ static void
 bury(RowStore *store, TableRules *rules, const RowImage *row)
 {
 	row_store_delete(store);
-	tombstone_write(rules, row_text_key(rules, row->values), &row->version,
-					row_text_image(rules, row->values, row->nulls));
+	tombstone_put(rules, row_text_key(rules, row->values), &row->version,
+				  row_text_image(rules, row->values, row->nulls));
 }
 
 /*
@@ -231,7 +232,7 @@ static HeapTuple
 meet_tombstone(Relation relation, TableRules *rules, RowImage *incoming, const char *key,
 			   Tombstone *tombstone, ReplicatedOutcome *outcome)
 {
-	RowImage	buried = tombstone_row(rules, tombstone, incoming->values);
+	RowImage	buried = tombstone_row(rules, tombstone, incoming->values, incoming);
 	RowImage	merged;
 	bool		changed;
 
@@ -325,26 +326,32 @@ count_of(const Vector *vector, uint64 replica)
  * replicated_tombstone
  *		A tombstone came in: delete the row that it is for.
  *
- * Returns whether the tombstone is to be written down, with the version and the
- * image that it is to have.
+ * Returns whether the tombstone is to be written down, with the key, the version
+ * and the image that it is to have.
  */
 bool
-replicated_tombstone(const char *table, const char *key, struct varlena **version, Jsonb **image)
+replicated_tombstone(const char *table, char **key, struct varlena **version, Jsonb **image)
 {
-	Burial		burial = {.key = key};
+	Burial		burial = {0};
 	RowStore   *store;
 	HeapTuple	found;
 	bool		keep = true;
 
 	burial.relation = open_attached(table, &burial.rules);
 	if (burial.relation == NULL)
-		return keep_for_later(table, key, version);
+		return keep_for_later(table, *key, version);
 	burial.incoming.version = row_version_read(*version);
 	burial.incoming.image = *image;
 	burial.key_values = palloc0(sizeof(Datum) * burial.rules->ncolumns);
-	row_text_parse_key(burial.rules, key, burial.key_values);
+	row_text_parse_key(burial.rules, *key, burial.key_values);
 
-	key_lock_exclusive(RelationGetRelid(burial.relation), key);
+	/*
+	 * by hand a key can be written in other ways than the one by which it is
+	 * found
+	 */
+	burial.key = *key = row_text_key(burial.rules, burial.key_values);
+
+	key_lock_exclusive(RelationGetRelid(burial.relation), burial.key);
 	(void) clock_witness((int64) burial.incoming.version.row.stamp);
 	store = row_store_open(burial.relation, burial.rules->key_index);
 	found = row_store_find(store, burial.key_values, burial.rules->keys, burial.rules->nkeys, LockTupleExclusive);
@@ -353,11 +360,13 @@ replicated_tombstone(const char *table, const char *key, struct varlena **versio
 	row_store_close(store);
 	if (found == NULL)
 	{
-		Tombstone  *there = tombstone_find(burial.rules, key);
+		Tombstone  *there = tombstone_find(burial.rules, burial.key);
 
 		if (there != NULL)
 			keep = merge_tombstones(&burial, there);
 	}
+	else if (keep)
+		clear_tombstone(&burial);
 	*version = row_version_write(&burial.incoming.version);
 	*image = burial.incoming.image;
 	table_close(burial.relation, NoLock);
@@ -415,7 +424,11 @@ bury_row(Burial *burial, RowStore *store, HeapTuple found)
 	row_store_delete(store);
 	if (burial->rules->add_wins)
 	{
-		burial->incoming.version = merged.version;
+		/*
+		 * The row is the store's, and goes with it: a version that points
+		 * into it mustn't.
+		 */
+		burial->incoming.version = row_version_read(row_version_write(&merged.version));
 		burial->incoming.image = row_text_image(burial->rules, merged.values, merged.nulls);
 	}
 	return true;
@@ -436,7 +449,7 @@ outlives(Burial *burial, RowStore *store, const RowImage *row, RowImage *merged)
 			note_burial(burial, row, RESOLUTION_ROW_DELETED);
 		return false;
 	}
-	buried = tombstone_row(burial->rules, &burial->incoming, row->values);
+	buried = tombstone_row(burial->rules, &burial->incoming, row->values, row);
 	changed = row_merge(burial->relation, burial->rules, row, &buried, CONFLICT_DELETE_UPDATE, merged);
 	if (!row_version_lives(&merged->version))
 		return false;
@@ -460,8 +473,9 @@ merge_tombstones(Burial *burial, const Tombstone *there)
 		return false;
 	if (rules->add_wins)
 	{
-		RowImage	one = tombstone_row(rules, there, burial->key_values);
-		RowImage	other = tombstone_row(rules, &burial->incoming, burial->key_values);
+		RowImage	had = tombstone_row(rules, there, burial->key_values, NULL);
+		RowImage	other = tombstone_row(rules, &burial->incoming, burial->key_values, &had);
+		RowImage	one = tombstone_row(rules, there, burial->key_values, &other);
 		RowImage	row;
 
 		(void) row_merge(burial->relation, rules, &one, &other, CONFLICT_UPDATE_UPDATE, &row);
@@ -470,6 +484,21 @@ merge_tombstones(Burial *burial, const Tombstone *there)
 	burial->incoming.version = merged;
 	tombstone_remove(there);
 	return true;
+}
+
+/*
+ * A row was buried that has come back behind the trigger's back, as a table does
+ * that is restored: what was left of it is still there.
+ */
+static void
+clear_tombstone(Burial *burial)
+{
+	Tombstone  *there = tombstone_find(burial->rules, burial->key);
+
+	if (there == NULL || merge_tombstones(burial, there))
+		return;
+	burial->incoming = *there;
+	tombstone_remove(there);
 }
 
 static void

@@ -23,6 +23,6 @@ typedef enum ReplicatedOutcome
 
 extern HeapTuple replicated_insert(Relation relation, TableRules *rules, HeapTuple incoming, ReplicatedOutcome *outcome);
 extern HeapTuple replicated_update(Relation relation, TableRules *rules, HeapTuple local, HeapTuple incoming);
-extern bool replicated_tombstone(const char *table, const char *key, struct varlena **version, Jsonb **image);
+extern bool replicated_tombstone(const char *table, char **key, struct varlena **version, Jsonb **image);
 
 #endif							/* CONSISTENCY_REPLICATED_CHANGE_H */

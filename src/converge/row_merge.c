@@ -58,6 +58,7 @@ static const WriteStamp *first_write(const RowVersion *version, const char *name
 static int	compare_values(ColumnRule *column, const RowImage *a, const RowImage *b);
 static int	compare_by_order(ColumnRule *column, const RowImage *a, const RowImage *b);
 static Datum join_crdt(Datum a, Datum b, bool *isnull);
+static Datum parse_kept(ColumnRule *column, const KeptValue *value);
 static const KeptValue *shown(const ColumnValues *values);
 static void note(Merging *merging, const ColumnRule *column, ConflictResolution resolution);
 static void note_discarded(Merging *merging, ColumnRule *column, int side, WriteStamp loser);
@@ -398,10 +399,39 @@ take_several(Merging *merging, ColumnRule *column)
 	winner = shown(values);
 	merging->merged->nulls[i] = winner->isnull;
 	if (!winner->isnull)
-		merging->merged->values[i] =
-			row_text_parse(column, pnstrdup((const char *) winner->value.at, crdt_left(&winner->value)));
+		merging->merged->values[i] = parse_kept(column, winner);
 	if (values->n > 1 && (before == NULL || values->n > before->n))
 		note(merging, column, RESOLUTION_KEPT_BOTH);
+}
+
+/* Of a row that somebody has made: each of the values must be one, and the last one is shown. */
+void
+row_merge_show_values(TableRules *rules, RowImage *row)
+{
+	for (int i = 0; i < rules->ncolumns; i++)
+	{
+		ColumnRule *column = &rules->columns[i];
+		const ColumnValues *values = column->rule == RULE_MULTI_VALUE ? row_version_find_values(&row->version, column->name) : NULL;
+
+		if (values == NULL)
+			continue;
+		for (int j = 0; j < values->n; j++)
+		{
+			const KeptValue *value = &values->values[j];
+			Datum		parsed = value->isnull ? (Datum) 0 : parse_kept(column, value);
+
+			if (value != shown(values))
+				continue;
+			row->nulls[i] = value->isnull;
+			row->values[i] = parsed;
+		}
+	}
+}
+
+static Datum
+parse_kept(ColumnRule *column, const KeptValue *value)
+{
+	return row_text_parse(column, pnstrdup((const char *) value->value.at, crdt_left(&value->value)));
 }
 
 static const KeptValue *

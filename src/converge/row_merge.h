@@ -30,6 +30,7 @@ extern bool row_same_value(const ColumnRule *column, const RowImage *a, const Ro
 extern bool row_is_stored_elsewhere(const ColumnRule *column, const RowImage *row);
 extern Datum row_column_join(ColumnRule *column, Relation relation, const RowImage *a, const RowImage *b, bool *isnull);
 
+extern void row_merge_show_values(TableRules *rules, RowImage *row);
 extern bool row_merge(Relation relation, TableRules *rules, const RowImage *local, const RowImage *incoming,
 					  ConflictKind kind, RowImage *merged);
 

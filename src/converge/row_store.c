@@ -129,6 +129,33 @@ row_store_any(Relation relation, Oid key_index, const Datum *values)
 	return found;
 }
 
+/*
+ * row_store_excluded
+ *		Is there a row that one of the indexes doesn't allow together with this one?
+ *
+ * Waits for transactions that are about to insert or delete such a row.
+ */
+bool
+row_store_excluded(Relation relation, HeapTuple tuple, List *indexes)
+{
+	EState	   *estate = CreateExecutorState();
+	ResultRelInfo *info = makeNode(ResultRelInfo);
+	TupleTableSlot *slot = table_slot_create(relation, &estate->es_tupleTable);
+	ItemPointerData conflict;
+	bool		excluded;
+
+	compat_init_range_table(estate, relation);
+	InitResultRelInfo(info, relation, 1, NULL, 0);
+	ExecOpenIndices(info, true);
+	ExecForceStoreHeapTuple(tuple, slot, false);
+	ItemPointerSetInvalid(&slot->tts_tid);
+	excluded = !COMPAT_CHECK_INDEX_CONSTRAINTS(info, slot, estate, &conflict, indexes);
+	ExecCloseIndices(info);
+	ExecResetTupleTable(estate->es_tupleTable, false);
+	FreeExecutorState(estate);
+	return excluded;
+}
+
 static bool
 scan(Relation relation, Oid key_index, const Datum *values, Snapshot snapshot, TupleTableSlot *slot)
 {

@@ -31,6 +31,7 @@ extern RowStore *row_store_open(Relation relation, Oid key_index);
 extern HeapTuple row_store_find(RowStore *store, const Datum *values, const AttrNumber *keys, int nkeys,
 								LockTupleMode mode);
 extern bool row_store_any(Relation relation, Oid key_index, const Datum *values);
+extern bool row_store_excluded(Relation relation, HeapTuple tuple, List *indexes);
 extern void row_store_insert(RowStore *store, HeapTuple tuple);
 extern void row_store_update(RowStore *store, HeapTuple tuple);
 extern void row_store_delete(RowStore *store);

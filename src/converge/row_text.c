@@ -15,11 +15,14 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/json.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
 
 #include "converge/row_text.h"
 #include "crdt/json.h"
@@ -35,8 +38,8 @@ static const char *const canonical_settings[][2] = {
 	{"xmloption", "content"},
 };
 
-static char *output(ColumnRule *column, Datum value);
 static Datum input(ColumnRule *column, char *text);
+static bool try_parse(ColumnRule *column, const char *text, Datum *value);
 
 /*
  * From here on texts are canonical; to be given to row_text_settings_end().  An
@@ -59,8 +62,9 @@ row_text_settings_end(int nesting)
 	AtEOXact_GUC(true, nesting);
 }
 
-static char *
-output(ColumnRule *column, Datum value)
+/* A value that isn't null, while row_text_settings() hold. */
+char *
+row_text_output(ColumnRule *column, Datum value)
 {
 	return OutputFunctionCall(&column->output, value);
 }
@@ -79,9 +83,9 @@ row_text_value(ColumnRule *column, Datum value)
 	char	   *result;
 
 	if (!column->depends_on_settings)
-		return output(column, value);
+		return row_text_output(column, value);
 	nesting = row_text_settings();
-	result = output(column, value);
+	result = row_text_output(column, value);
 	row_text_settings_end(nesting);
 	return result;
 }
@@ -168,8 +172,8 @@ row_text_image(TableRules *rules, const Datum *values, const bool *nulls)
 }
 
 /*
- * Set the columns that an image has; others, as those that were added to the table
- * since, are left.
+ * Set the columns that an image has, if they can be what it says.  Others, as those
+ * that were added to the table since, or have another type now, are left.
  */
 void
 row_text_parse_image(TableRules *rules, Jsonb *image, Datum *values, bool *nulls)
@@ -185,8 +189,48 @@ row_text_parse_image(TableRules *rules, Jsonb *image, Datum *values, bool *nulls
 		value = getKeyJsonValueFromContainer(&image->root, column->name, strlen(column->name), &buffer);
 		if (value == NULL)
 			continue;
-		nulls[i] = value->type != jbvString;
-		if (!nulls[i])
-			values[i] = row_text_parse(column, pnstrdup(value->val.string.val, value->val.string.len));
+		if (value->type == jbvString)
+		{
+			if (try_parse(column, pnstrdup(value->val.string.val, value->val.string.len), &values[i]))
+				nulls[i] = false;
+		}
+		else if (!column->not_null)
+			nulls[i] = true;
 	}
+}
+
+/* False if it is no value of the column's type. */
+static bool
+try_parse(ColumnRule *column, const char *text, Datum *value)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool done = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		*value = row_text_parse(column, text);
+		ReleaseCurrentSubTransaction();
+		done = true;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			ReThrowError(error);
+		ereport(LOG,
+				(errmsg("a deleted row has a value that column \"%s\" can't have any more: %s", column->name, error->message)));
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return done;
 }

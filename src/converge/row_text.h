@@ -17,6 +17,7 @@
 extern int	row_text_settings(void);
 extern void row_text_settings_end(int nesting);
 
+extern char *row_text_output(ColumnRule *column, Datum value);
 extern char *row_text_value(ColumnRule *column, Datum value);
 extern Datum row_text_parse(ColumnRule *column, const char *text);
 extern char *row_text_key(TableRules *rules, const Datum *values);

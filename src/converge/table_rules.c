@@ -13,7 +13,10 @@
 #include "access/genam.h"
 #include "access/nbtree.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -22,10 +25,13 @@
 #include "utils/memutils.h"
 #include "utils/regproc.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 #include "utils/typcache.h"
 
 #include "converge/table_rules.h"
+#include "converge/tombstone.h"
 #include "core/compat.h"
+#include "core/extension.h"
 
 /* by what a type's output function is known that is a CRDT's */
 extern Datum crdt_out(PG_FUNCTION_ARGS);
@@ -54,13 +60,16 @@ static HTAB *cache = NULL;
 
 static void make_cache(void);
 static void forget(Datum arg, Oid relation);
+static void forget_all(Datum arg, int cacheid, uint32 hash);
 static void build(TableRules *rules, Relation relation, Trigger *trigger);
+static Jsonb *read_declaration(Relation relation, const Trigger *trigger);
 static void read_columns(TableRules *rules, Relation relation, const Jsonb *said);
 static void read_column(TableRules *rules, ColumnRule *column, Form_pg_attribute attribute, const Jsonb *columns);
 static MergeRule rule_of(TableRules *rules, ColumnRule *column, Form_pg_attribute attribute, const Jsonb *columns);
 static bool text_depends_on_settings(Oid type);
 static void read_comparison(ColumnRule *column);
 static void read_key(TableRules *rules, Relation relation);
+static void read_other_indexes(TableRules *rules, Relation relation);
 static void sort_by_name(TableRules *rules);
 static int	compare_names(const void *a, const void *b, void *arg);
 static char *text_of(const Jsonb *object, const char *key);
@@ -162,10 +171,53 @@ table_rules_functions(TableRules *rules)
 
 	for (int i = 0; i < rules->ncolumns; i++)
 	{
-		if (rules->columns[i].rule == RULE_FUNCTION)
+		if (rules->columns[i].rule == RULE_FUNCTION && OidIsValid(rules->columns[i].function))
 			functions = list_append_unique_oid(functions, rules->columns[i].function);
 	}
 	return functions;
+}
+
+/*
+ * table_rules_function
+ *		The function that a rule names; InvalidOid if none (any more) can merge the
+ *		type.  Then merging goes on as if it failed.
+ */
+Oid
+table_rules_function(const char *said, Oid type)
+{
+	LOCAL_FCINFO(call, 1);
+	int			nesting = NewGUCNestLevel();
+	Oid			function;
+
+	/*
+	 * whoever is the first to write must not choose which one runs as the
+	 * owner
+	 */
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	InitFunctionCallInfoData(*call, NULL, 1, InvalidOid, NULL, NULL);
+	call->args[0].value = CStringGetTextDatum(said);
+	call->args[0].isnull = false;
+	function = DatumGetObjectId(to_regprocedure(call));
+	AtEOXact_GUC(true, nesting);
+	return !call->isnull && table_rules_function_fits(function, type) ? function : InvalidOid;
+}
+
+/* Can it merge values of the type? */
+bool
+table_rules_function_fits(Oid function, Oid type)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Form_pg_proc proc;
+	bool		fits;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	proc = (Form_pg_proc) GETSTRUCT(tuple);
+	fits = proc->prokind == PROKIND_FUNCTION && !proc->proretset && proc->provolatile == PROVOLATILE_IMMUTABLE &&
+		proc->prorettype == type && proc->pronargs == 2 &&
+		proc->proargtypes.values[0] == type && proc->proargtypes.values[1] == type;
+	ReleaseSysCache(tuple);
+	return fits;
 }
 
 /* --- the cache ----------------------------------------------------------- */
@@ -180,6 +232,8 @@ make_cache(void)
 
 	cache = hash_create("rules of attached tables", 16, &control, HASH_ELEM | HASH_BLOBS);
 	CacheRegisterRelcacheCallback(forget, (Datum) 0);
+	/* their names may change, which is nothing to the tables in them */
+	CacheRegisterSyscacheCallback(NAMESPACEOID, forget_all, (Datum) 0);
 }
 
 /* The table has changed, or any may have. */
@@ -202,6 +256,12 @@ forget(Datum arg, Oid relation)
 }
 
 static void
+forget_all(Datum arg, int cacheid, uint32 hash)
+{
+	forget(arg, InvalidOid);
+}
+
+static void
 build(TableRules *rules, Relation relation, Trigger *trigger)
 {
 	MemoryContext before;
@@ -211,7 +271,7 @@ build(TableRules *rules, Relation relation, Trigger *trigger)
 
 	rules->context = AllocSetContextCreate(CacheMemoryContext, "rules of an attached table", ALLOCSET_SMALL_SIZES);
 	before = MemoryContextSwitchTo(rules->context);
-	said = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(trigger->tgargs[0])));
+	said = read_declaration(relation, trigger);
 	deletes = text_of(said, "deletes");
 	last_writer = text_of(said, "last_writer");
 	rules->add_wins = deletes != NULL && strcmp(deletes, "add_wins") == 0;
@@ -222,6 +282,26 @@ build(TableRules *rules, Relation relation, Trigger *trigger)
 	read_key(rules, relation);
 	sort_by_name(rules);
 	MemoryContextSwitchTo(before);
+}
+
+/* Anybody may make such a trigger for a table of his, with any argument. */
+static Jsonb *
+read_declaration(Relation relation, const Trigger *trigger)
+{
+	Jsonb	   *said = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(trigger->tgargs[0])));
+	JsonbValue	buffer;
+	JsonbValue *columns = NULL;
+
+	if (JB_ROOT_IS_OBJECT(said))
+		columns = getKeyJsonValueFromContainer(&said->root, "columns", strlen("columns"), &buffer);
+	if (!JB_ROOT_IS_OBJECT(said) ||
+		(columns != NULL && (columns->type != jbvBinary || !JsonContainerIsObject(columns->val.binary.data))))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("trigger \"%s\" of table \"%s\" has an argument that isn't one of consistency.attach()",
+						MERGE_TRIGGER, RelationGetRelationName(relation)),
+				 errhint("Call consistency.attach() for the table.")));
+	return said;
 }
 
 /* --- columns ------------------------------------------------------------- */
@@ -259,6 +339,7 @@ read_column(TableRules *rules, ColumnRule *column, Form_pg_attribute attribute, 
 	column->name = pstrdup(NameStr(attribute->attname));
 	column->type = attribute->atttypid;
 	column->typmod = attribute->atttypmod;
+	column->not_null = attribute->attnotnull;
 	column->byval = attribute->attbyval;
 	column->length = attribute->attlen;
 	column->collation = OidIsValid(attribute->attcollation) ? C_COLLATION_OID : InvalidOid;
@@ -281,7 +362,8 @@ rule_of(TableRules *rules, ColumnRule *column, Form_pg_attribute attribute, cons
 	char	   *said = columns == NULL ? NULL : text_of(columns, NameStr(attribute->attname));
 	MergeRule	rule;
 
-	if (strcmp(NameStr(attribute->attname), ROW_VERSION_COLUMN) == 0)
+	if (strcmp(NameStr(attribute->attname), ROW_VERSION_COLUMN) == 0 &&
+		column->type == get_atttype(extension_relation("tombstones"), TOMBSTONE_VERSION))
 		return RULE_VERSION;
 	if (column->output.fn_addr == crdt_out)
 		return RULE_CRDT;
@@ -290,7 +372,7 @@ rule_of(TableRules *rules, ColumnRule *column, Form_pg_attribute attribute, cons
 		return RULE_LAST;
 	if (rule != RULE_NOTHING)
 		return rule;
-	column->function = DatumGetObjectId(DirectFunctionCall1(regprocedurein, CStringGetDatum(said)));
+	column->function = table_rules_function(said, column->type);
 	return RULE_FUNCTION;
 }
 
@@ -352,6 +434,25 @@ read_key(TableRules *rules, Relation relation)
 		column->collation = key->rd_indcollation[i];
 	}
 	index_close(key, AccessShareLock);
+	read_other_indexes(rules, relation);
+}
+
+/* Those that keep a row from being inserted, or let ON CONFLICT do something else. */
+static void
+read_other_indexes(TableRules *rules, Relation relation)
+{
+	ListCell   *cell;
+
+	foreach(cell, RelationGetIndexList(relation))
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+		Form_pg_index form = index->rd_index;
+
+		if (form->indexrelid != rules->key_index && (form->indisunique || form->indisexclusion) &&
+			form->indimmediate && form->indisready)
+			rules->other_indexes = lappend_oid(rules->other_indexes, form->indexrelid);
+		index_close(index, AccessShareLock);
+	}
 }
 
 /* --- helpers ------------------------------------------------------------- */

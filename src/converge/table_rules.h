@@ -48,12 +48,13 @@ typedef struct ColumnRule
 	bool		byval;
 	int16		length;
 	Oid			collation;		/* to compare by */
+	bool		not_null;
 	bool		depends_on_settings;	/* its text does, say on TimeZone */
 	FmgrInfo	output;
 	FmgrInfo	input;
 	Oid			ioparam;
 	FmgrInfo	compare;		/* of RULE_HIGHEST and RULE_LOWEST */
-	Oid			function;		/* of RULE_FUNCTION */
+	Oid			function;		/* of RULE_FUNCTION; invalid: none that fits */
 	RegProcedure equal;			/* of RULE_KEY: for scans of the key's index */
 } ColumnRule;
 
@@ -75,6 +76,7 @@ typedef struct TableRules
 	int			nkeys;
 	AttrNumber *keys;			/* columns of the primary key, in its order */
 	Oid			key_index;
+	List	   *other_indexes;	/* that are unique or exclude rows, at once */
 } TableRules;
 
 extern TableRules *table_rules(Relation relation);
@@ -83,5 +85,7 @@ extern Trigger *table_rules_trigger(Relation relation);
 extern MergeRule table_rules_parse(const char *word);
 extern bool table_rules_type_merges(Oid type);
 extern List *table_rules_functions(TableRules *rules);
+extern Oid	table_rules_function(const char *said, Oid type);
+extern bool table_rules_function_fits(Oid function, Oid type);
 
 #endif							/* CONSISTENCY_TABLE_RULES_H */

@@ -30,7 +30,6 @@
 #include "core/compat.h"
 #include "core/extension.h"
 
-#define TABLE_NAME "tombstones"
 #define SETTLED_TABLE_NAME "settled_tombstones"
 
 static Tombstone *read_tombstone(TupleTableSlot *slot);
@@ -39,7 +38,7 @@ static Tombstone *read_tombstone(TupleTableSlot *slot);
 Tombstone *
 tombstone_find(TableRules *rules, const char *key)
 {
-	Relation	relation = table_open(extension_relation(TABLE_NAME), RowExclusiveLock);
+	Relation	relation = table_open(extension_relation(TOMBSTONE_TABLE), RowExclusiveLock);
 	TupleTableSlot *sought = table_slot_create(relation, NULL);
 	TupleTableSlot *found = table_slot_create(relation, NULL);
 	Tombstone  *tombstone = NULL;
@@ -62,7 +61,7 @@ tombstone_find(TableRules *rules, const char *key)
 bool
 tombstone_any(TableRules *rules, const char *key)
 {
-	Relation	relation = table_open(extension_relation(TABLE_NAME), RowExclusiveLock);
+	Relation	relation = table_open(extension_relation(TOMBSTONE_TABLE), RowExclusiveLock);
 	Datum		values[TOMBSTONE_COLUMNS] = {0};
 	bool		found;
 
@@ -122,7 +121,7 @@ tombstone_is_settled(TableRules *rules, const char *key, const Tombstone *tombst
 void
 tombstone_write(TableRules *rules, const char *key, const RowVersion *version, Jsonb *image)
 {
-	Relation	relation = table_open(extension_relation(TABLE_NAME), RowExclusiveLock);
+	Relation	relation = table_open(extension_relation(TOMBSTONE_TABLE), RowExclusiveLock);
 	Datum		values[TOMBSTONE_COLUMNS];
 	bool		nulls[TOMBSTONE_COLUMNS] = {false};
 
@@ -136,10 +135,31 @@ tombstone_write(TableRules *rules, const char *key, const RowVersion *version, J
 	CommandCounterIncrement();
 }
 
+/*
+ * tombstone_put
+ *		Leave this of a row that was there.
+ *
+ * Something is left already if the row has come back behind the trigger's back,
+ * as a table does that is restored.  What that knew is kept.
+ */
+void
+tombstone_put(TableRules *rules, const char *key, const RowVersion *version, Jsonb *image)
+{
+	Tombstone  *there = tombstone_find(rules, key);
+	RowVersion	merged = *version;
+
+	if (there != NULL)
+	{
+		merged = row_version_merge(version, &there->version);
+		tombstone_remove(there);
+	}
+	tombstone_write(rules, key, &merged, image);
+}
+
 void
 tombstone_remove(const Tombstone *tombstone)
 {
-	Relation	relation = table_open(extension_relation(TABLE_NAME), RowExclusiveLock);
+	Relation	relation = table_open(extension_relation(TOMBSTONE_TABLE), RowExclusiveLock);
 	ItemPointerData place = tombstone->place;
 
 	CatalogTupleDelete(relation, &place);
@@ -151,7 +171,7 @@ tombstone_remove(const Tombstone *tombstone)
 void
 tombstone_remove_all(const char *table)
 {
-	Relation	relation = table_open(extension_relation(TABLE_NAME), RowExclusiveLock);
+	Relation	relation = table_open(extension_relation(TOMBSTONE_TABLE), RowExclusiveLock);
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
@@ -164,12 +184,24 @@ tombstone_remove_all(const char *table)
 	table_close(relation, NoLock);
 }
 
-/* The row as it was, for tables where additions win; key has its key's columns. */
+/*
+ * tombstone_row
+ *		The row as it was, for tables where additions win.
+ *
+ * The array has its key.  What the image doesn't have, or has as something that the
+ * column can't be, is as in the other row: its table was changed since, or it has no
+ * image.  That row may be NULL; then it is null.
+ */
 RowImage
-tombstone_row(TableRules *rules, const Tombstone *tombstone, const Datum *key)
+tombstone_row(TableRules *rules, const Tombstone *tombstone, const Datum *key, const RowImage *other)
 {
 	RowImage	row = row_image_empty(rules);
 
+	if (other != NULL)
+	{
+		memcpy(row.values, other->values, sizeof(Datum) * rules->ncolumns);
+		memcpy(row.nulls, other->nulls, sizeof(bool) * rules->ncolumns);
+	}
 	for (int i = 0; i < rules->nkeys; i++)
 	{
 		row.values[rules->keys[i] - 1] = key[rules->keys[i] - 1];

@@ -36,12 +36,15 @@ enum
 
 #define TOMBSTONE_COLUMNS TOMBSTONE_IMAGE
 
+#define TOMBSTONE_TABLE "tombstones"
+
 extern Tombstone *tombstone_find(TableRules *rules, const char *key);
 extern bool tombstone_any(TableRules *rules, const char *key);
 extern bool tombstone_is_settled(TableRules *rules, const char *key, const Tombstone *tombstone);
 extern void tombstone_write(TableRules *rules, const char *key, const RowVersion *version, Jsonb *image);
+extern void tombstone_put(TableRules *rules, const char *key, const RowVersion *version, Jsonb *image);
 extern void tombstone_remove(const Tombstone *tombstone);
 extern void tombstone_remove_all(const char *table);
-extern RowImage tombstone_row(TableRules *rules, const Tombstone *tombstone, const Datum *key);
+extern RowImage tombstone_row(TableRules *rules, const Tombstone *tombstone, const Datum *key, const RowImage *other);
 
 #endif							/* CONSISTENCY_TOMBSTONE_H */

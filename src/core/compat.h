@@ -123,6 +123,15 @@ compat_init_range_table(EState *estate, Relation relation)
 #define COMPAT_EVAL_PLAN_QUAL_INIT(recheck, estate) EvalPlanQualInit(recheck, estate, NULL, NIL, -1)
 #endif
 
+/* 18 asks which row the tuple is already. */
+#if PG_VERSION_NUM >= 180000
+#define COMPAT_CHECK_INDEX_CONSTRAINTS(info, slot, estate, conflict, indexes) \
+	ExecCheckIndexConstraints(info, slot, estate, conflict, &(slot)->tts_tid, indexes)
+#else
+#define COMPAT_CHECK_INDEX_CONSTRAINTS(info, slot, estate, conflict, indexes) \
+	ExecCheckIndexConstraints(info, slot, estate, conflict, indexes)
+#endif
+
 /* 18 can count what an index scan does. */
 #if PG_VERSION_NUM >= 180000
 #define COMPAT_INDEX_BEGINSCAN(table, index, snapshot, nkeys) index_beginscan(table, index, snapshot, NULL, nkeys, 0)

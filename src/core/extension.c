@@ -12,8 +12,10 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "utils/inval.h"
@@ -74,6 +76,20 @@ extension_relation(const char *name)
 				 errmsg("relation \"%s.%s\" does not exist", EXTENSION_SCHEMA_NAME, name),
 				 errhint("It belongs to the extension: update that, or create it anew.")));
 	return relation;
+}
+
+/* Who owns such a relation, and may do there what users may not. */
+Oid
+extension_relation_owner(Oid relation)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", relation);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
 }
 
 static void

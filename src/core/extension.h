@@ -15,6 +15,7 @@
 extern bool extension_lookup(void);
 extern bool extension_owns_schema(Oid namespace);
 extern Oid	extension_relation(const char *name);
+extern Oid	extension_relation_owner(Oid relation);
 
 /* do not use outside: what is known, and whether it still holds */
 extern bool extension_known;

@@ -26,7 +26,6 @@
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/pg_class.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
@@ -35,7 +34,6 @@
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "core/extension.h"
@@ -102,7 +100,6 @@ static int64 read_mark(void);
 static void write_mark(int64 mark);
 static int64 look_at_mark(void);
 static void keep_mark_ahead(int64 stamp);
-static Oid	owner_of(Oid relation);
 
 PG_FUNCTION_INFO_V1(consistency_clock_next);
 PG_FUNCTION_INFO_V1(consistency_clock_time);
@@ -311,19 +308,6 @@ note_far(int64 seen, int64 physical)
 
 /* --- the mark ------------------------------------------------------------ */
 
-static Oid
-owner_of(Oid relation)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relation);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
 /*
  * Where the mark is now; 0 if it was never set.  Read and written with the rights
  * of its owner: who may change a value may do so as well.
@@ -341,7 +325,7 @@ read_mark(void)
 	call->args[0].value = ObjectIdGetDatum(mark_oid);
 	call->args[0].isnull = false;
 	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(owner_of(mark_oid), context | SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(extension_relation_owner(mark_oid), context | SECURITY_LOCAL_USERID_CHANGE);
 	mark = pg_sequence_last_value(call);
 	SetUserIdAndSecContext(user, context);
 	return call->isnull ? 0 : DatumGetInt64(mark);
@@ -354,7 +338,7 @@ write_mark(int64 mark)
 	int			context;
 
 	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(owner_of(mark_oid), context | SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(extension_relation_owner(mark_oid), context | SECURITY_LOCAL_USERID_CHANGE);
 	DirectFunctionCall2(setval_oid, ObjectIdGetDatum(mark_oid), Int64GetDatum(mark));
 	SetUserIdAndSecContext(user, context);
 }

@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
+#include "core/columns.h"
 #include "core/guc.h"
 #include "core/shmem.h"
 #include "exec/check.h"
@@ -102,9 +103,7 @@ put_finding(ReturnSetInfo *rsinfo, const CheckFinding *finding)
 	bool		nulls[CHECK_COLUMNS] = {false};
 
 	values[0] = CStringGetTextDatum(severity_names[finding->severity]);
-	nulls[1] = finding->node == NULL;
-	if (finding->node)
-		values[1] = CStringGetTextDatum(finding->node);
+	column_put_text(values, nulls, 1, finding->node);
 	values[2] = CStringGetTextDatum(finding->subject);
 	values[3] = CStringGetTextDatum(finding->problem);
 	values[4] = CStringGetTextDatum(finding->mend);

@@ -34,7 +34,6 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
-#include "access/xlogrecovery.h"
 #include "storage/condition_variable.h"
 #include "utils/inval.h"
 #include "utils/snapmgr.h"
@@ -46,7 +45,6 @@
 #include "node/node_state.h"
 #include "node/node_votes.h"
 #include "requirement/timeline.h"
-#include "session/commit_position.h"
 
 /* how long to sleep at most before looking again, milliseconds */
 #define QUORUM_NAP 50
@@ -66,7 +64,6 @@ static MeetFailure reach(Requirement *requirement, int64 since_us, TimestampTz d
 static bool await_better(ReadQuorum *quorum, int64 since_us, int timeout_ms, bool *all);
 static bool look(ReadQuorum *quorum, int64 since_us, bool *all);
 static void check_size(int needed, int members);
-static Position own_position(void);
 static bool agree(const NodeVotes *votes, Position own, int needed, Position *position);
 static int	count_agreeing(const NodeVotes *votes, Position own, TimeLineID tli, Position *agreeing);
 static int	compare_positions(const void *a, const void *b);
@@ -125,7 +122,7 @@ quorum_read_meet(Requirement *requirement, TimestampTz deadline)
 		 */
 		AcceptInvalidationMessages();
 		if (version == node_members_version() &&
-			timeline_judge(quorum->position, own_position().tli) != TIMELINE_LOST)
+			timeline_judge(quorum->position, node_status_position(RecoveryInProgress()).tli) != TIMELINE_LOST)
 			return MEET_OK;
 		quorum->gathered = 0;
 	}
@@ -237,7 +234,7 @@ static bool
 look(ReadQuorum *quorum, int64 since_us, bool *all)
 {
 	NodeVotes	votes;
-	Position	own = own_position();
+	Position	own = node_status_position(RecoveryInProgress());
 	int			needed;
 
 	*all = false;
@@ -269,18 +266,6 @@ check_size(int needed, int members)
 			 errdetail_plural("This database declares %d node.", "This database declares %d nodes.",
 							  members, members),
 			 errhint("Declare all nodes, the primary among them, with CREATE SERVER; or lower consistency.read_quorum.")));
-}
-
-/* How far this server is, and on which timeline. */
-static Position
-own_position(void)
-{
-	Position	position;
-
-	if (!RecoveryInProgress())
-		return commit_position_bound();
-	position.lsn = GetXLogReplayRecPtr(&position.tli);
-	return position;
 }
 
 /*

@@ -18,6 +18,7 @@
 #include "utils/pg_lsn.h"
 #include "utils/timestamp.h"
 
+#include "core/columns.h"
 #include "core/errors.h"
 #include "core/guc.h"
 #include "core/nap.h"
@@ -124,6 +125,8 @@ stop_waiting(int code, Datum arg)
  * A primary knows what it has acknowledged.  Where there is none, so many nodes
  * must answer that every write quorum has one of them: then the one that has
  * applied most has all, the log being one line.
+ *
+ * A node has no name if its server object was dropped a moment ago.
  */
 Datum
 consistency_failover_candidates(PG_FUNCTION_ARGS)
@@ -153,7 +156,7 @@ consistency_failover_candidates(PG_FUNCTION_ARGS)
 
 		if (nodes[i].role != NODE_REPLICA)
 			continue;
-		values[0] = DirectFunctionCall1(namein, CStringGetDatum(node_catalog_name(nodes[i].serverid)));
+		column_put_name(values, nulls, 0, node_catalog_name(nodes[i].serverid));
 		values[1] = Int32GetDatum((int32) nodes[i].position.tli);
 		values[2] = LSNGetDatum(nodes[i].position.lsn);
 		values[3] = BoolGetDatum(is_complete(nodes, i, heard, members, quorum, &known));

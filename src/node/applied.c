@@ -298,28 +298,24 @@ forget_sender(int code, Datum arg)
 	pg_atomic_write_u64(&my_sender->instance, 0);
 }
 
-/* Copy which nodes this database declares; one with several servers counts once. */
+/* Copy which nodes this database declares. */
 static void
 read_members(void)
 {
-	bool		counted[NODE_STATE_MAX_NODES] = {false};
+	int			slots[NODE_STATE_MAX_NODES];
 
 	LWLockAcquire(&node_table->lock, LW_SHARED);
 	members_generation = pg_atomic_read_u32(&node_table->generation);
-	num_members = 0;
-	for (int i = 0; i < NODE_STATE_MAX_SERVERS; i++)
+	num_members = node_table_members(MyDatabaseId, slots);
+	for (int i = 0; i < num_members; i++)
 	{
-		const SharedServer *server = &node_table->servers[i];
+		const SharedNode *node = &node_table->nodes[slots[i]];
 
-		if (!OidIsValid(server->dbid) || server->dbid != MyDatabaseId || server->slot < 0 ||
-			counted[server->slot])
-			continue;
-		counted[server->slot] = true;
-		members[num_members++] = (Member)
+		members[i] = (Member)
 		{
-			.slot = server->slot,
-				.self = node_table->nodes[server->slot].self,
-				.instance = node_table->nodes[server->slot].instance
+			.slot = slots[i],
+				.self = node->self,
+				.instance = node->instance
 		};
 	}
 	LWLockRelease(&node_table->lock);

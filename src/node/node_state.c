@@ -29,6 +29,8 @@ static bool find_other_node(void);
 static const SharedServer *our_server(int i);
 static NodeInfo node_info(const SharedServer *server);
 static void add_load(int slot, uint32 generation, int delta);
+static void note_error(int slot, uint32 generation, const char *message, bool down);
+static void set_down(SharedNode *node, const char *error);
 
 /* Ask for the shared table.  Only while the library is being preloaded. */
 void
@@ -190,23 +192,14 @@ node_state_snapshot(NodeInfo *nodes, int max)
 int
 node_state_members(void)
 {
-	bool		counted[NODE_STATE_MAX_NODES] = {false};
-	int			n = 0;
+	int			slots[NODE_STATE_MAX_NODES];
+	int			n;
 
 	if (node_table == NULL)
 		return 0;
 
 	LWLockAcquire(&node_table->lock, LW_SHARED);
-	for (int i = 0; i < NODE_STATE_MAX_SERVERS; i++)
-	{
-		const SharedServer *server = our_server(i);
-
-		if (server && !counted[server->slot])
-		{
-			counted[server->slot] = true;
-			n++;
-		}
-	}
+	n = node_table_members(MyDatabaseId, slots);
 	LWLockRelease(&node_table->lock);
 	return n;
 }
@@ -431,18 +424,7 @@ node_state_saw_lag(int slot, uint32 generation, int64 lag_us)
 void
 node_state_saw_error(int slot, uint32 generation, const char *message)
 {
-	SharedNode *node;
-	char		error[NODE_ERROR_SIZE];
-
-	if (node_table == NULL)
-		return;
-
-	node_table_set_error(error, message);
-	node = &node_table->nodes[slot];
-	LWLockAcquire(&node_table->lock, LW_EXCLUSIVE);
-	if (node->used && node->generation == generation)
-		node_counters_count_error(node->counters, error);
-	LWLockRelease(&node_table->lock);
+	note_error(slot, generation, message, false);
 }
 
 /* Count from zero. */
@@ -457,11 +439,20 @@ node_state_reset_counters(void)
 /*
  * node_state_saw_failure
  *		A connection to a node failed: take it as down until its next good
- *		heartbeat.  Of the message only the first line is kept, and nothing
- *		that could be a password.
+ *		heartbeat.
  */
 void
 node_state_saw_failure(int slot, uint32 generation, const char *message)
+{
+	note_error(slot, generation, message, true);
+}
+
+/*
+ * Of the message only the first line is kept, and nothing that could be a
+ * password.
+ */
+static void
+note_error(int slot, uint32 generation, const char *message, bool down)
 {
 	SharedNode *node;
 	char		error[NODE_ERROR_SIZE];
@@ -471,16 +462,23 @@ node_state_saw_failure(int slot, uint32 generation, const char *message)
 
 	node_table_set_error(error, message);
 	node = &node_table->nodes[slot];
-
 	LWLockAcquire(&node_table->lock, LW_EXCLUSIVE);
 	if (node->used && node->generation == generation)
 	{
-		if (node->health != NODE_DOWN)
-			node_counters_count_change(node->counters);
 		node_counters_count_error(node->counters, error);
-		node->health = NODE_DOWN;
-		node->lag_us = -1;
-		strlcpy(node->error, error, sizeof(node->error));
+		if (down)
+			set_down(node, error);
 	}
 	LWLockRelease(&node_table->lock);
+}
+
+/* Under lock. */
+static void
+set_down(SharedNode *node, const char *error)
+{
+	if (node->health != NODE_DOWN)
+		node_counters_count_change(node->counters);
+	node->health = NODE_DOWN;
+	node->lag_us = -1;
+	strlcpy(node->error, error, sizeof(node->error));
 }

@@ -63,6 +63,7 @@ extern int64 node_clock_us(void);
 
 /* node_status.c */
 extern bool node_status_caught_up(void);
+extern Position node_status_position(bool in_recovery);
 
 extern bool node_state_routable(void);
 extern int	node_state_snapshot(NodeInfo *nodes, int max);

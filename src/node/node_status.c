@@ -40,12 +40,26 @@ node_status_caught_up(void)
 }
 
 /*
+ * node_status_position
+ *		How far this server is, and on which timeline: what a replica has replayed
+ *		at least; and what every commit that a primary has acknowledged is in at
+ *		most, asynchronous ones among them.
+ */
+Position
+node_status_position(bool in_recovery)
+{
+	Position	position;
+
+	if (!in_recovery)
+		return commit_position_bound();
+	position.lsn = GetXLogReplayRecPtr(&position.tli);
+	return position;
+}
+
+/*
  * consistency.node_status()
  *		Who and where in the WAL this server is: the answer to a heartbeat, and
  *		to a router that wants to know whom it talks to.
- *
- * The position is what a replica has replayed at least; and what every commit
- * that a primary has acknowledged is in at most, asynchronous ones among them.
  */
 Datum
 consistency_node_status(PG_FUNCTION_ARGS)
@@ -61,11 +75,7 @@ consistency_node_status(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 
-	if (in_recovery)
-		position.lsn = GetXLogReplayRecPtr(&position.tli);
-	else
-		position = commit_position_bound();
-
+	position = node_status_position(in_recovery);
 	values[0] = Int64GetDatum((int64) node_table->instance);
 	values[1] = CStringGetTextDatum(psprintf(UINT64_FORMAT, GetSystemIdentifier()));
 	values[2] = ObjectIdGetDatum(MyDatabaseId);

@@ -155,6 +155,32 @@ node_table_declares(Oid dbid, int slot)
 	return false;
 }
 
+/*
+ * node_table_members
+ *		The nodes that a database declares: writes their slots, each once however
+ *		many servers declare it, and returns their number.  Under lock.
+ */
+int
+node_table_members(Oid dbid, int *slots)
+{
+	bool		declared[NODE_STATE_MAX_NODES] = {false};
+	int			n = 0;
+
+	for (int i = 0; i < NODE_STATE_MAX_SERVERS; i++)
+	{
+		const SharedServer *server = &node_table->servers[i];
+
+		if (OidIsValid(server->dbid) && server->dbid == dbid && server->slot >= 0)
+			declared[server->slot] = true;
+	}
+	for (int slot = 0; slot < NODE_STATE_MAX_NODES; slot++)
+	{
+		if (declared[slot])
+			slots[n++] = slot;
+	}
+	return n;
+}
+
 /* The slot of the node at an address, given a free one if there is none yet; -1 if all are taken. */
 static int
 use_node(const char *host, const char *port)

@@ -150,6 +150,7 @@ extern bool node_table_declare(Oid dbid, const NodeDeclaration *declared, int nd
 							   uint32 as_of);
 extern int	node_table_find(const char *host, const char *port);
 extern bool node_table_declares(Oid dbid, int slot);
+extern int	node_table_members(Oid dbid, int *slots);
 extern List *node_table_databases(void);
 extern void node_table_request(Oid dbid);
 extern List *node_table_take_requests(bool *all);

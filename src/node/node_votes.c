@@ -31,7 +31,6 @@
 /* who has asked within this time still waits, microseconds */
 #define WAITED_FOR_US 500000
 
-static bool is_member(int slot);
 static bool add_vote(NodeVotes *votes, uint64 *instances, const SharedNode *node, int64 since_us);
 
 /*
@@ -74,6 +73,7 @@ void
 node_votes_count(int64 since_us, NodeVotes *votes)
 {
 	uint64		instances[NODE_STATE_MAX_NODES];
+	int			slots[NODE_STATE_MAX_NODES];
 
 	votes->members = votes->n = 0;
 	votes->own = false;
@@ -81,13 +81,11 @@ node_votes_count(int64 since_us, NodeVotes *votes)
 		return;
 
 	LWLockAcquire(&node_table->lock, LW_SHARED);
-	for (int slot = 0; slot < NODE_STATE_MAX_NODES; slot++)
+	votes->members = node_table_members(MyDatabaseId, slots);
+	for (int i = 0; i < votes->members; i++)
 	{
-		const SharedNode *node = &node_table->nodes[slot];
+		const SharedNode *node = &node_table->nodes[slots[i]];
 
-		if (!node->used || !is_member(slot))
-			continue;
-		votes->members++;
 		if (node->self)
 			votes->own = true;
 		else if (add_vote(votes, instances, node, since_us))
@@ -95,20 +93,6 @@ node_votes_count(int64 since_us, NodeVotes *votes)
 	}
 	LWLockRelease(&node_table->lock);
 	votes->own = votes->own && node_status_caught_up();
-}
-
-/* Does a server object of this database declare the node in a slot?  Under lock. */
-static bool
-is_member(int slot)
-{
-	for (int i = 0; i < NODE_STATE_MAX_SERVERS; i++)
-	{
-		const SharedServer *server = &node_table->servers[i];
-
-		if (OidIsValid(server->dbid) && server->dbid == MyDatabaseId && server->slot == slot)
-			return true;
-	}
-	return false;
 }
 
 /* Add another node's vote, if it has one that isn't counted yet.  Under lock. */

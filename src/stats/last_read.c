@@ -11,6 +11,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "core/columns.h"
 #include "core/errors.h"
 #include "stats/last_read.h"
 
@@ -113,14 +114,9 @@ consistency_last_read(PG_FUNCTION_ARGS)
 	values[1] = CStringGetTextDatum(declaration_source_text(previous->source,
 															previous->relation));
 	values[2] = CStringGetTextDatum(requirement_text(&previous->requirement, requirement));
-	if (previous->node[0])
-		values[3] = CStringGetTextDatum(previous->node);
-	else
-		nulls[3] = true;
-	if (position_is_set(previous->position))
-		values[4] = CStringGetTextDatum(position_text(previous->position, position));
-	else
-		nulls[4] = true;
+	column_put_text(values, nulls, 3, previous->node[0] ? previous->node : NULL);
+	column_put_text(values, nulls, 4, position_is_set(previous->position) ?
+					position_text(previous->position, position) : NULL);
 	values[5] = IntervalPGetDatum(waited);
 	values[6] = CStringGetTextDatum(read_place_name(previous->place));
 	values[7] = CStringGetTextDatum(previous->reason);

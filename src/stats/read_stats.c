@@ -97,7 +97,6 @@ static void log_wait(const LastRead *record, ReadPlace place);
 static DatabaseReads *reads_of_database(void);
 static int	find_database(void);
 static void reset_database(DatabaseReads *reads);
-static void add(pg_atomic_uint64 *counter, int64 value);
 
 /* Only while the library is being preloaded. */
 void
@@ -331,16 +330,16 @@ count_first(const Declaration *declaration, ReadPlace place, const LastRead *rec
 	last_counted = record->number;
 	if (record->waited_us >= WAIT_SHORTEST_US)
 	{
-		add(&troubles->wait_us, record->waited_us);
-		add(&troubles->wait_buckets[wait_bucket(record->waited_us)], 1);
+		pg_atomic_fetch_add_u64(&troubles->wait_us, record->waited_us);
+		pg_atomic_fetch_add_u64(&troubles->wait_buckets[wait_bucket(record->waited_us)], 1);
 		log_wait(record, place);
 	}
 	if (record->timeouts > 0)
-		add(&troubles->timeouts, record->timeouts);
+		pg_atomic_fetch_add_u64(&troubles->timeouts, record->timeouts);
 	if (record->retries > 0)
-		add(&troubles->retries, record->retries);
+		pg_atomic_fetch_add_u64(&troubles->retries, record->retries);
 	if (record->fallback != FALLBACK_NONE)
-		add(&troubles->fallbacks[record->fallback], 1);
+		pg_atomic_fetch_add_u64(&troubles->fallbacks[record->fallback], 1);
 }
 
 /* A read that waited, for consistency.log_min_wait. */
@@ -394,10 +393,4 @@ reset_database(DatabaseReads *reads)
 	StaticAssertStmt(sizeof(pg_atomic_uint64) == sizeof(uint64), "emulated atomics");
 	for (Size i = 0; i < sizeof(*reads) / sizeof(pg_atomic_uint64); i++)
 		pg_atomic_write_u64(&counters[i], 0);
-}
-
-static void
-add(pg_atomic_uint64 *counter, int64 value)
-{
-	pg_atomic_fetch_add_u64(counter, value);
 }

@@ -16,6 +16,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
+#include "core/columns.h"
 #include "core/errors.h"
 #include "stats/read_stats.h"
 
@@ -68,15 +69,11 @@ put_totals(ReturnSetInfo *rsinfo, Oid database, ConsistencyLevel level, ReadPlac
 	bool		nulls[STAT_READS_COLUMNS] = {false};
 	uint64		shorter = totals->reads > totals->waits ? totals->reads - totals->waits : 0;
 	uint64		fallbacks;
-	char	   *name;
 	int			i = 0;
 
 	nulls[i] = !OidIsValid(database);
 	values[i++] = ObjectIdGetDatum(database);
-	name = get_database_name(database);
-	nulls[i] = name == NULL;
-	values[i] = name ? DirectFunctionCall1(namein, CStringGetDatum(name)) : (Datum) 0;
-	i++;
+	column_put_name(values, nulls, i++, get_database_name(database));
 	values[i++] = CStringGetTextDatum(level_name(level));
 	values[i++] = CStringGetTextDatum(read_place_name(place));
 	values[i++] = Int64GetDatum((int64) totals->reads);

@@ -15,6 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "core/columns.h"
 #include "core/errors.h"
 #include "core/violations.h"
 
@@ -22,7 +23,6 @@
 #define VIOLATIONS_COLUMNS 7
 
 static void put_violation(ReturnSetInfo *rsinfo, ViolationKind kind, const Violation *violation);
-static bool name_datum(const char *name, Datum *value);
 
 PG_FUNCTION_INFO_V1(consistency_stat_violations);
 PG_FUNCTION_INFO_V1(consistency_violations);
@@ -52,15 +52,6 @@ consistency_stat_violations(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
-}
-
-/* A name as a Datum; false if there is none. */
-static bool
-name_datum(const char *name, Datum *value)
-{
-	if (name)
-		*value = DirectFunctionCall1(namein, CStringGetDatum(name));
-	return name != NULL;
 }
 
 /*
@@ -98,8 +89,8 @@ put_violation(ReturnSetInfo *rsinfo, ViolationKind kind, const Violation *violat
 	/* Written in another database, perhaps, and cut off. */
 	values[0] = TimestampTzGetDatum(violation->time);
 	values[1] = CStringGetTextDatum(violation_name(kind));
-	nulls[2] = !name_datum(get_database_name(violation->database), &values[2]);
-	nulls[3] = !name_datum(GetUserNameFromId(violation->role, true), &values[3]);
+	column_put_name(values, nulls, 2, get_database_name(violation->database));
+	column_put_name(values, nulls, 3, GetUserNameFromId(violation->role, true));
 	values[4] = Int32GetDatum(violation->pid);
 	values[5] = CStringGetTextDatum(errors_make_readable(application_name));
 	values[6] = CStringGetTextDatum(errors_make_readable(detail));

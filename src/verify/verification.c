@@ -11,19 +11,15 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/pg_lsn.h"
-#include "utils/syscache.h"
 
-#include "core/extension.h"
+#include "core/owner.h"
 #include "verify/comparison.h"
 #include "verify/verification.h"
 
@@ -54,19 +50,8 @@
 	" (verification, node, part, place, key, difference, columns, detail, timeline, \"position\")" \
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 
-/* Who we were before we became the tables' owner */
-typedef struct Rights
-{
-	Oid			user;
-	int			context;
-	int			guc_level;
-} Rights;
-
 static const char *const state_names[] = {"unfinished", "failed", "stopped", "done"};
 
-static Rights become_owner(void);
-static void be_oneself(const Rights *rights);
-static Oid	owner_of(Oid relation);
 static void run(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls);
 static void save_finding(const Verification *verification, const VerifyNode *node,
 						 const Finding *finding);
@@ -82,7 +67,7 @@ static int64 read_int(HeapTuple row, TupleDesc desc, int column);
 void
 verification_create(Verification *verification)
 {
-	Rights		rights = become_owner();
+	OwnerRights rights = owner_become(RUNS_TABLE);
 	Oid			types[] = {OIDOID, TEXTOID, OIDOID, FLOAT8OID, INT4OID};
 	char	   *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(verification->root)),
 												  get_rel_name(verification->root));
@@ -109,7 +94,7 @@ verification_create(Verification *verification)
 
 		run(CREATE_NODE, lengthof(node_types), node_types, node_values, NULL);
 	}
-	be_oneself(&rights);
+	owner_be_oneself(&rights);
 }
 
 /*
@@ -120,7 +105,7 @@ verification_create(Verification *verification)
 bool
 verification_load(Verification *verification, int64 id)
 {
-	Rights		rights = become_owner();
+	OwnerRights rights = owner_become(RUNS_TABLE);
 	Oid			types[] = {INT8OID};
 	Datum		values[] = {Int64GetDatum(id)};
 	bool		found;
@@ -144,7 +129,7 @@ verification_load(Verification *verification, int64 id)
 			verification->nodes = lappend(verification->nodes,
 										  read_node(SPI_tuptable->vals[i], SPI_tuptable->tupdesc));
 	}
-	be_oneself(&rights);
+	owner_be_oneself(&rights);
 	return found;
 }
 
@@ -156,7 +141,7 @@ void
 verification_save(const Verification *verification, const VerifyNode *node,
 				  const List *findings)
 {
-	Rights		rights = become_owner();
+	OwnerRights rights = owner_become(RUNS_TABLE);
 	Oid			types[] = {INT8OID, TEXTOID, TEXTOID, OIDOID, INT8OID, OIDOID, INT8OID, INT8OID,
 	INT8OID, INT8OID, TEXTOID};
 	Datum		values[] = {
@@ -177,7 +162,7 @@ verification_save(const Verification *verification, const VerifyNode *node,
 	run(SAVE_NODE, lengthof(types), types, values, node->failure ? NULL : "          n");
 	foreach(cell, findings)
 		save_finding(verification, node, lfirst(cell));
-	be_oneself(&rights);
+	owner_be_oneself(&rights);
 }
 
 static void
@@ -229,48 +214,6 @@ run(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls)
 	MemoryContextSwitchTo(old); /* SPI goes back to its own */
 	if (result < 0)
 		elog(ERROR, "could not run \"%s\": %s", sql, SPI_result_code_string(result));
-}
-
-/*
- * Take on the rights of the tables' owner.  Names and operators are looked up in
- * pg_catalog alone, whatever the caller has in his search_path.  And what we write
- * isn't what logical replication brings, whatever his session_replication_role is:
- * that would be dropped.
- */
-static Rights
-become_owner(void)
-{
-	Rights		rights;
-
-	GetUserIdAndSecContext(&rights.user, &rights.context);
-	SetUserIdAndSecContext(owner_of(extension_relation(RUNS_TABLE)),
-						   rights.context | SECURITY_LOCAL_USERID_CHANGE);
-	rights.guc_level = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("session_replication_role", "origin", PGC_SUSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	return rights;
-}
-
-static void
-be_oneself(const Rights *rights)
-{
-	AtEOXact_GUC(false, rights->guc_level);
-	SetUserIdAndSecContext(rights->user, rights->context);
-}
-
-static Oid
-owner_of(Oid relation)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relation);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
 }
 
 static VerifyNode *

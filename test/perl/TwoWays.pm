@@ -87,6 +87,21 @@ sub story
 	return;
 }
 
+# From here on table "seen" of each node has what is written to column v of a table,
+# in order: also by the apply worker.
+sub note_writes
+{
+	my ($self, $table) = @_;
+	$_->safe_psql('postgres', qq{
+		DROP TABLE IF EXISTS seen;
+		CREATE TABLE seen (n int GENERATED ALWAYS AS IDENTITY, v int);
+		CREATE OR REPLACE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS
+			'BEGIN INSERT INTO public.seen (v) VALUES (NEW.v); RETURN NULL; END';
+		CREATE TRIGGER see AFTER INSERT OR UPDATE ON $table FOR EACH ROW EXECUTE FUNCTION see();
+		ALTER TABLE $table ENABLE ALWAYS TRIGGER see}) for $self->{one}, $self->{two};
+	return;
+}
+
 # A node receives nothing any more; returns once it has stopped.
 sub cut
 {

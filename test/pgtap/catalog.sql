@@ -155,6 +155,14 @@ SELECT bag_eq(
               ('function consistency.forget_member(text,text,bigint,integer,boolean)'),
               ('function consistency.disband_member(text,boolean)'),
               ('function consistency.join_group(text,text,text,boolean,boolean)'),
+              ('function consistency.key_digests(text,text,bigint,boolean,text[])'),
+              ('function consistency.key_rows(text,text,bigint,boolean,text,text,integer)'),
+              ('function consistency.key_states(text,text,bigint,text[],boolean)'),
+              ('function consistency.sent_position()'),
+              ('function consistency.compare_last(regclass)'),
+              ('function consistency.compare(regclass,text[],text,bigint,integer,interval,boolean)'),
+              ('function consistency.repair(regclass,text[],text,bigint,integer,interval,boolean)'),
+              ('table consistency.comparisons'),
               ('function consistency.leave_group(text,text,boolean)') $$,
     'the extension has these members');
 

@@ -5,7 +5,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS consistency;
 
-SELECT plan(80);
+SELECT plan(83);
 
 CREATE ROLE tap_nobody;
 CREATE ROLE tap_watcher IN ROLE pg_monitor;
@@ -37,6 +37,7 @@ SELECT bag_eq(
               ('transaction_status'), ('transaction_ticket'),
               ('recommend'), ('presets'), ('apply_preset'), ('table_facts'), ('level_facts'), ('advise'),
               ('unresolved'), ('resolve'),
+              ('compare'), ('repair'), ('key_digests'), ('key_rows'), ('key_states'), ('sent_position'),
               ('replica_id'), ('clock_next'), ('clock_time'), ('wait_bounds'),
               ('wait_quantile') $$,
     'functions of PUBLIC');
@@ -61,6 +62,9 @@ SELECT table_privs_are('consistency', 'conflicts', 'tap_nobody', ARRAY['SELECT']
 SELECT ok(relrowsecurity, 'conflicts have row-level security') FROM pg_class WHERE oid = 'consistency.conflicts'::regclass;
 SELECT table_privs_are('consistency', 'conflicts', 'tap_watcher', ARRAY['SELECT']);
 SELECT sequence_privs_are('consistency', 'conflict_ids', 'tap_watcher', ARRAY[]::text[]);
+SELECT table_privs_are('consistency', 'comparisons', 'tap_watcher', ARRAY[]::text[], 'keys are data');
+SELECT function_privs_are('consistency', 'compare_last', ARRAY['regclass'], 'tap_nobody', ARRAY[]::text[]);
+SELECT function_privs_are('consistency', 'compare_last', ARRAY['regclass'], 'tap_watcher', ARRAY['EXECUTE']);
 SELECT function_privs_are('consistency', 'stat_reset', ARRAY[]::text[], 'tap_watcher', ARRAY[]::text[]);
 
 -- nodes: addresses of servers, for those who watch

@@ -11,6 +11,7 @@ use ConsistencyCluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
+use WriteQuorum;
 
 if ($ConsistencyCluster::plain) { plan skip_all => 'is about the extension only'; }
 
@@ -28,32 +29,7 @@ $cluster->wait_replayed;
 
 my $next = 0;
 
-# A session with a quorum
-sub session
-{
-	my ($quorum, %setting) = @_;
-	my $session = $cluster->connect($setting{node} // 'primary');
-	delete $setting{node};
-	$setting{write_quorum_timeout} //= '300ms';
-	$session->do("SET consistency.write_quorum = '$quorum'");
-	$session->do("SET consistency.$_ = '$setting{$_}'") foreach sort keys %setting;
-	return $session;
-}
-
-# At how many replicas is a row to be seen, without any promise?
-sub seen
-{
-	my ($i) = @_;
-	return scalar grep { $cluster->sql($_, "SELECT count(*) FROM t WHERE i = $i") > 0 } @replicas;
-}
-
-# The error or the notices of a result as text
-sub codes
-{
-	my ($result) = @_;
-	return join ' ', ($result->{error} ? $result->{error}{code} : 'ok'),
-	  map { $_->{code} } @{ $result->{notices} // [] };
-}
+sub session { return write_session($cluster, 'primary', @_); }
 
 # Wait until that many backends wait for a quorum.
 sub wait_waiting
@@ -76,7 +52,7 @@ foreach my $quorum (2, 3, 'quorum', 'all')
 		is(codes($session->query("INSERT INTO t VALUES ($next)")), 'ok', "W = $quorum: acknowledged")
 		  if $_ == 1;
 		$session->do("INSERT INTO t VALUES ($next)") if $_ > 1;
-		$short++ if seen($next) < $least;
+		$short++ if seen($cluster, $next, @replicas) < $least;
 	}
 	is($short, 0, "W = $quorum: when it is acknowledged, $least replicas have it");
 }
@@ -141,7 +117,7 @@ foreach my $way (sort keys %way)
 {
 	my ($result, $rows, $took, $i) = run($way, session(2));
 	is(codes($result), 'ok', "one replica stands still, W = 2, $way: acknowledged");
-	cmp_ok(seen($i), '>=', 1, "$way: the other one has it");
+	cmp_ok(seen($cluster, $i, @replicas), '>=', 1, "$way: the other one has it");
 	($result, $rows, $took, $i) = run($way, session(3));
 	is(codes($result), 'YC003', "one replica stands still, W = all, $way: an error of its own");
 	is($rows, 1, "$way: it is committed");

@@ -12,6 +12,7 @@ use ConsistencyCluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
+use WriteQuorum;
 
 if ($ConsistencyCluster::plain) { plan skip_all => 'is about the extension only'; }
 
@@ -36,22 +37,7 @@ sub synchronous
 	return;
 }
 
-sub session
-{
-	my ($quorum, %setting) = @_;
-	my $session = $cluster->connect('primary');
-	$setting{write_quorum_timeout} //= '300ms';
-	$session->do("SET consistency.write_quorum = '$quorum'");
-	$session->do("SET consistency.$_ = '$setting{$_}'") foreach sort keys %setting;
-	return $session;
-}
-
-sub codes
-{
-	my ($result) = @_;
-	return join ' ', ($result->{error} ? $result->{error}{code} : 'ok'),
-	  map { $_->{code} } @{ $result->{notices} // [] };
-}
+sub session { return write_session($cluster, 'primary', @_); }
 
 sub write_
 {

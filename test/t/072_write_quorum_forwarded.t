@@ -11,6 +11,7 @@ use ConsistencyCluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
+use WriteQuorum;
 
 if ($ConsistencyCluster::plain) { plan skip_all => 'is about the extension only'; }
 
@@ -25,22 +26,7 @@ $cluster->wait_replayed;
 
 my $next = 0;
 
-sub session
-{
-	my ($quorum, %setting) = @_;
-	my $session = $cluster->connect('near');
-	$setting{write_quorum_timeout} //= '300ms';
-	$session->do("SET consistency.write_quorum = '$quorum'");
-	$session->do("SET consistency.$_ = '$setting{$_}'") foreach sort keys %setting;
-	return $session;
-}
-
-sub codes
-{
-	my ($result) = @_;
-	return join ' ', ($result->{error} ? $result->{error}{code} : 'ok'),
-	  map { $_->{code} } @{ $result->{notices} // [] };
-}
+sub session { return write_session($cluster, 'near', @_); }
 
 my %way = (
 	simple => sub { my ($s, $i) = @_; return $s->query("INSERT INTO t VALUES ($i)"); },
@@ -59,19 +45,12 @@ my %way = (
 	},
 );
 
-# At all replicas, without a promise
-sub seen
-{
-	my ($i) = @_;
-	return scalar grep { $cluster->sql($_, "SELECT count(*) FROM t WHERE i = $i") > 0 } qw(near far);
-}
-
 foreach my $way (sort keys %way)
 {
 	my $i = ++$next;
 	my $session = session('all', write_quorum_timeout => '20s');
 	is(codes(scalar $way{$way}->($session, $i)), 'ok', "W = all, $way: acknowledged");
-	is(seen($i), 2, "$way: all have it");
+	is(seen($cluster, $i, qw(near far)), 2, "$way: all have it");
 }
 
 $cluster->pause('far');

@@ -11,6 +11,7 @@ use ConsistencyCluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
+use WriteQuorum;
 
 if ($ConsistencyCluster::plain) { plan skip_all => 'is about the extension only'; }
 
@@ -19,13 +20,6 @@ my $dba = $cluster->connect('primary', user => $cluster->superuser);
 $dba->do("SET consistency.write_quorum_timeout = '500ms'");
 my $app = $cluster->connect('primary');
 $app->do('CREATE TABLE t (i int)');
-
-sub codes
-{
-	my ($result) = @_;
-	return join ' ', ($result->{error} ? $result->{error}{code} : 'ok'),
-	  map { $_->{code} } @{ $result->{notices} // [] };
-}
 
 sub create { my ($name) = @_; return $cluster->server_sql($name); }
 sub drop { my ($name) = @_; return "DROP SERVER \"$name\" CASCADE"; }

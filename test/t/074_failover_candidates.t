@@ -63,6 +63,14 @@ like(candidates('primary', '2'), qr/^near: t, (far: f, third: f|third: f, far: f
 is(candidates('primary', 'nonsense'), '"nonsense" is no write quorum', 'what a quorum is is checked');
 ok($cluster->connect('near')->error('SELECT * FROM consistency.failover_candidates()'), 'not for everybody');
 
+# The monitor goes on watching a node until the DROP is committed.
+my $dba = $cluster->connect('primary', user => $cluster->superuser);
+$dba->do($_) foreach 'BEGIN', 'DROP SERVER third CASCADE';
+is( $dba->value(q{SELECT count(*) || ': ' || string_agg(name, ', ' ORDER BY name) FROM consistency.failover_candidates('2')}),
+	'3: far, near',
+	'a node whose server object this transaction has dropped: without a name');
+$dba->do('ROLLBACK');
+
 $cluster->node('primary')->stop('immediate');
 wait_until(
 	sub { $cluster->sql('far', q{SELECT state FROM consistency.nodes WHERE name = 'primary'}) eq 'down' },

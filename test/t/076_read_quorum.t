@@ -11,6 +11,7 @@ use lib "$FindBin::RealBin/../perl";
 
 use ConsistencyCluster;
 use PostgreSQL::Test::Utils;
+use ReadQuorum;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
@@ -19,52 +20,16 @@ my $cluster = ConsistencyCluster->new(
 	setup => "ALTER ROLE monitor SET log_statement = 'all'");
 if ($ConsistencyCluster::plain) { plan skip_all => 'is about the extension only'; }
 
-my $read = 'SELECT v FROM t WHERE i = 1';
 my $value = 0;
-my $writer = $cluster->connect('primary');
-$writer->do('CREATE TABLE t (i int PRIMARY KEY, v int)');
-$writer->do('INSERT INTO t VALUES (1, 0)');
-$cluster->wait_replayed;
+my $writer = make_row($cluster);
 
 # --- helpers ------------------------------------------------------------
 
 # A write at the primary that is acknowledged at once.
 sub write_next { $value++; $writer->do("UPDATE t SET v = $value WHERE i = 1"); return; }
 
-# A session at a node whose level alone demands nothing.
-sub quorum
-{
-	my ($where, $quorum, @settings) = @_;
-	my $session = $cluster->connect($where);
-	$session->do("SET consistency = 'eventual'");
-	$session->do("SET consistency.on_timeout = 'error'");
-	$session->do("SET consistency.read_quorum = '$quorum'");
-	$session->do($_) for @settings;
-	return $session;
-}
-
-# Value of a read, or the SQLSTATE of its error.
-sub outcome
-{
-	my ($session, $sql) = @_;
-	my $result = $session->query($sql // $read);
-	return $result->{error} ? $result->{error}{code} : $result->{rows}[0][0];
-}
-
+sub quorum { return quorum_session($cluster, @_); }
 sub last_read { return $_[0]->row('SELECT * FROM consistency.last_read()'); }
-
-# The backends at a node that answer heartbeats.
-sub heartbeat_backends
-{
-	my ($where) = @_;
-	return split /\n/, $cluster->sql($where,
-		"SELECT pid FROM pg_stat_activity WHERE application_name = 'consistency monitor'");
-}
-
-my @frozen;
-sub freeze { @frozen = map { heartbeat_backends($_) } @_; kill 'STOP', @frozen; return; }
-sub thaw { kill 'CONT', @frozen; @frozen = (); return; }
-END { local $?; thaw(); }
 
 # Heartbeats that a node was asked for, by its log.
 sub heartbeats
@@ -259,7 +224,7 @@ foreach my $case (
 
 {
 	my @sessions = map { quorum('near', 'all') } 1 .. 30;
-	freeze('far');
+	freeze_heartbeats($cluster, 'far');
 	my $before = heartbeats('far');
 	$_->send_query($read) for @sessions;
 	wait_for_waits('near', scalar @sessions);
@@ -270,7 +235,7 @@ foreach my $case (
 	cmp_ok($asked, '<=', 6, '... a few times, together');
 
 	# who comes while a question is out isn't content with its answer
-	freeze('far');
+	freeze_heartbeats($cluster, 'far');
 	$sessions[0]->send_query($read);
 	wait_for_waits('near', 1);
 	$cluster->sql('primary', 'SELECT pg_reload_conf()');	# any statement: time passes
@@ -285,7 +250,7 @@ foreach my $case (
 # --- too few ------------------------------------------------------------
 
 {
-	freeze('far');
+	freeze_heartbeats($cluster, 'far');
 	my $session = quorum('near', 'all', "SET consistency.wait_timeout = '500ms'");
 	is(outcome(quorum('near', 'quorum')), $value, 'one node is silent: two are a quorum');
 	my $refused = $cluster->sql('near', "SELECT coalesce(sum(reads), 0) FROM consistency.stat_reads WHERE place = 'refused'");
@@ -314,7 +279,7 @@ foreach my $case (
 	is(outcome($session), $value, 'the node is back');
 
 	my $routed = quorum('primary', 'all', "SET consistency.routing = 'always'", "SET consistency.wait_timeout = '500ms'");
-	freeze('far');
+	freeze_heartbeats($cluster, 'far');
 	is(outcome($routed), 'YC001', 'the same for a read that would leave the primary');
 	$routed->do("SET consistency.on_timeout = 'stale'");
 	is($routed->query($read)->{notices}[0]{code}, '01YC1', '... and stale');
@@ -333,7 +298,7 @@ foreach my $on_timeout ('error', 'primary')
 	$cluster->wait_replayed;
 	my @receivers = map { $cluster->sql($_, 'SELECT pid FROM pg_stat_wal_receiver') } qw(near far);
 	kill 'STOP', @receivers;
-	freeze('far');
+	freeze_heartbeats($cluster, 'far');
 	my $unheard = $cluster->connect('primary');
 	$unheard->send_query('UPDATE t SET v = v + 1 WHERE i = 1');
 	wait_until(sub { $cluster->sql('primary', q{SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'}) == 1 }, 'a commit');

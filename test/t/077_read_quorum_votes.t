@@ -8,111 +8,37 @@ use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
 use ConsistencyCluster;
-use PostgreSQL::Test::Utils;
+use ReadQuorum;
 use Test::More;
-use Time::HiRes qw(time usleep);
 
 if ($ConsistencyCluster::plain) { plan skip_all => 'is about the extension only'; }
 
-my $read = 'SELECT v FROM t WHERE i = 1';
-my ($cluster, $value);
+# A write is acknowledged by two of three nodes.
+my $value = 0;
+my $cluster = ConsistencyCluster->new(
+	conf => "consistency.wait_timeout = '30s'\n",
+	primary_conf => "synchronous_standby_names = 'ANY 1 (near, far)'\nsynchronous_commit = remote_apply\n");
+make_row($cluster)->close;
 
-# --- helpers ------------------------------------------------------------
+# who is started anew begins there
+$cluster->sql('primary', 'CHECKPOINT');
+$cluster->wait_replayed;
+$cluster->sql($_, 'CHECKPOINT') for qw(near far);
 
-# A cluster in which a write is acknowledged by two of three nodes.
-sub begin
-{
-	$cluster = ConsistencyCluster->new(
-		conf => "consistency.wait_timeout = '30s'\n",
-		primary_conf => "synchronous_standby_names = 'ANY 1 (near, far)'\nsynchronous_commit = remote_apply\n");
-	my $writer = $cluster->connect('primary');
-	$writer->do('CREATE TABLE t (i int PRIMARY KEY, v int)');
-	$writer->do('INSERT INTO t VALUES (1, 0)');
-	$value = 0;
-	# who is started anew begins there
-	$cluster->sql('primary', 'CHECKPOINT');
-	$cluster->wait_replayed;
-	$cluster->sql($_, 'CHECKPOINT') for qw(near far);
-	return;
-}
-
-sub write_at
-{
-	my ($where, @settings) = @_;
-	my $session = $cluster->connect($where);
-	$session->do($_) for @settings;
-	$value++;
-	$session->do("UPDATE t SET v = $value WHERE i = 1");
-	return;
-}
-
-# A session at a node whose level alone demands nothing.
-sub quorum
-{
-	my ($where, $quorum, @settings) = @_;
-	my $session = $cluster->connect($where);
-	$session->do("SET consistency = 'eventual'");
-	$session->do("SET consistency.on_timeout = 'error'");
-	$session->do("SET consistency.read_quorum = '$quorum'");
-	$session->do($_) for @settings;
-	return $session;
-}
-
-# Value of a read, or the SQLSTATE of its error; "soon": it doesn't wait for long.
-sub outcome
-{
-	my ($session, $soon) = @_;
-	$session->do("SET consistency.wait_timeout = '" . ($soon ? '500ms' : '30s') . "'");
-	my $result = $session->query($read);
-	return $result->{error} ? $result->{error}{code} : $result->{rows}[0][0];
-}
-
-sub soon { return outcome($_[0], 1); }
-
-my @frozen;
-
-# A node answers no heartbeats, nor new connections; does so again.
-sub freeze
-{
-	my ($where) = @_;
-	@frozen = ((processes($cluster->node($where)))[0]);
-	push @frozen, split /\n/, $cluster->sql($where,
-		"SELECT pid FROM pg_stat_activity WHERE application_name = 'consistency monitor'");
-	kill 'STOP', @frozen;
-	return;
-}
-sub thaw { kill 'CONT', @frozen; @frozen = (); return; }
-END { local $?; thaw(); }
-
-# A replica gets its log from that node, or from nobody.
-sub follow
-{
-	my ($name, $upstream) = @_;
-	my $node = $cluster->node($name);
-	my $conninfo = $upstream ? $cluster->node($upstream)->connstr . " application_name=$name" : '';
-	$conninfo =~ s/'/''/g;
-	$node->append_conf('postgresql.conf', "primary_conninfo = '$conninfo'");
-	$node->append_conf('postgresql.conf', "recovery_target_timeline = 'latest'");
-	$node->reload;
-	$node->poll_query_until('postgres', 'SELECT count(*) = ' . ($upstream ? 1 : 0) . ' FROM pg_stat_wal_receiver')
-	  or die "$name doesn't follow";
-	return;
-}
+sub quorum { return quorum_session($cluster, @_); }
 
 # --- which nodes there are ----------------------------------------------
 
-begin();
 {
 	my $session = quorum('near', 'quorum');
-	freeze('far');
+	freeze($cluster, 'far');
 	is(outcome($session), 0, 'two of three nodes');
 
 	# Known to a session as soon as it is replayed, whatever the monitor knows,
 	# which has nobody now who reads it for it.
 	my $dba = $cluster->connect('near', user => $cluster->superuser);
 	my ($postmaster) = processes($cluster->node('near'));
-	kill 'STOP', $postmaster;
-	push @frozen, $postmaster;
+	freeze_processes($postmaster);
 	$cluster->sql('primary', "CREATE SERVER more FOREIGN DATA WRAPPER consistency OPTIONS (host '/nowhere', port '1')");
 	$cluster->sql('primary', "CREATE SERVER most FOREIGN DATA WRAPPER consistency OPTIONS (host '/nowhere', port '2')");
 	wait_until(sub { $dba->value("SELECT count(*) FROM pg_foreign_server WHERE srvname = 'most'") }, 'it is replayed');
@@ -122,7 +48,7 @@ begin();
 	$cluster->sql('primary', 'DROP SERVER most');
 	$cluster->sql('primary', 'DROP SERVER more');
 	$cluster->wait_replayed('near');
-	freeze('far');
+	freeze($cluster, 'far');
 	is(outcome($session), 0, '... and back to three nodes');
 
 	# one more name for the primary
@@ -151,8 +77,8 @@ begin();
 $cluster->sql('primary', $cluster->server_sql('near', 'postgres'));
 $cluster->wait_replayed;
 $cluster->wait_all_up;
-follow('far', undef);
-write_at('primary');
+follow($cluster, 'far', undef);
+write_value($cluster, 'primary', ++$value);
 is(outcome(quorum('near', 'one')), $value, 'one replica has what was acknowledged');
 $cluster->primary->stop('immediate');
 is(soon(quorum('far', 2)), 'YC001', '... the other one can not get it, and says so');

@@ -10,6 +10,7 @@ use lib "$FindBin::RealBin/../perl";
 use ConsistencyCluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use WriteQuorum;
 
 if ($ConsistencyCluster::plain) { plan skip_all => 'is about the extension only'; }
 
@@ -36,13 +37,6 @@ $cluster->wait_replayed;
 $cluster->pause('far');
 
 my $next = 2000;
-
-sub codes
-{
-	my ($result) = @_;
-	return join ' ', ($result->{error} ? $result->{error}{code} : 'ok'),
-	  map { $_->{code} } @{ $result->{notices} // [] };
-}
 
 # What a statement answers in a new session; NEXT is a number that no table has
 sub run

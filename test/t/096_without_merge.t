@@ -22,16 +22,7 @@ my ($one, $two) = ($nodes->one, $nodes->two);
 # --- echoes -------------------------------------------------------------
 
 $nodes->story('echo', 'CREATE TABLE echo (id int PRIMARY KEY, v int)', sub {
-	# how often a row was written, and what: also where the apply worker writes it
-	foreach my $node ($one, $two)
-	{
-		$node->safe_psql('postgres', q{
-			CREATE TABLE seen (n int GENERATED ALWAYS AS IDENTITY, v int);
-			CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS
-				'BEGIN INSERT INTO public.seen (v) VALUES (NEW.v); RETURN NULL; END';
-			CREATE TRIGGER see AFTER INSERT OR UPDATE ON echo FOR EACH ROW EXECUTE FUNCTION see();
-			ALTER TABLE echo ENABLE ALWAYS TRIGGER see});
-	}
+	$nodes->note_writes('echo');
 	$one->safe_psql('postgres', 'INSERT INTO echo VALUES (1, 0)');
 	$nodes->poll($two, 'SELECT count(*) = 1 FROM echo', 'the row arrives');
 	# the insert comes back as well, and an insert of a row that is there is an error
@@ -40,13 +31,7 @@ $nodes->story('echo', 'CREATE TABLE echo (id int PRIMARY KEY, v int)', sub {
 });
 
 $nodes->story('echo', 'CREATE TABLE echo (id int PRIMARY KEY, v int); INSERT INTO echo VALUES (1, 0)', sub {
-	foreach my $node ($one, $two)
-	{
-		$node->safe_psql('postgres', q{
-			TRUNCATE seen RESTART IDENTITY;
-			CREATE TRIGGER see AFTER INSERT OR UPDATE ON echo FOR EACH ROW EXECUTE FUNCTION see();
-			ALTER TABLE echo ENABLE ALWAYS TRIGGER see});
-	}
+	$nodes->note_writes('echo');
 	$nodes->cut($one);
 	$one->safe_psql('postgres', "UPDATE echo SET v = $_") for 1 .. 3;
 	$nodes->poll($two, 'SELECT v = 3 FROM echo', 'three updates arrive');

@@ -65,15 +65,7 @@ sub conflicts
 # --- echoes -------------------------------------------------------------
 
 $nodes->story('echo', 'CREATE TABLE echo (id int PRIMARY KEY, v int)', sub {
-	foreach my $node ($one, $two)
-	{
-		$node->safe_psql('postgres', q{
-			CREATE TABLE seen (n int GENERATED ALWAYS AS IDENTITY, v int);
-			CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS
-				'BEGIN INSERT INTO public.seen (v) VALUES (NEW.v); RETURN NULL; END';
-			CREATE TRIGGER see AFTER INSERT OR UPDATE ON echo FOR EACH ROW EXECUTE FUNCTION see();
-			ALTER TABLE echo ENABLE ALWAYS TRIGGER see});
-	}
+	$nodes->note_writes('echo');
 	$one->safe_psql('postgres', 'INSERT INTO echo VALUES (1, 0)');
 	$nodes->poll($two, 'SELECT count(*) = 1 FROM echo', 'the row arrives');
 	settle();

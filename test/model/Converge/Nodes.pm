@@ -298,31 +298,29 @@ sub activity
 	return @lines;
 }
 
-# Merges at each member the rows that others have otherwise, as if replication had
-# brought them.  Returns how many changed something.
+# Merges what members have otherwise.  Returns how many rows that were.
 sub repair
 {
 	my ($self) = @_;
-	my $mended = 0;
+	return $self->_differences('repair');
+}
+
+# How many rows members have otherwise, by their own word.
+sub compare
+{
+	my ($self) = @_;
+	return $self->_differences('compare');
+}
+
+sub _differences
+{
+	my ($self, $function) = @_;
+	my $found = 0;
 	foreach my $table (Converge::Tables::names())
 	{
-		my @columns = split /\n/, $self->sql($self->{order}[0],
-			"SELECT attname FROM pg_attribute WHERE attrelid = '$table'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum");
-		my $row = CORE::join(', ', map { "$_\::text" } @columns);
-		my $rows = "SELECT ARRAY[$row]::text FROM $table ORDER BY 1";
-		foreach my $from ($self->names)
-		{
-			foreach my $to ($self->others($from))
-			{
-				my %there = map { $_ => 1 } split /\n/, $self->sql($to, $rows);
-				my @lacking = grep { !$there{$_} } split /\n/, $self->sql($from, $rows);
-				next unless @lacking;
-				my $calls = CORE::join(";\n", map { "SELECT consistency.merge_row('$table', '{" . CORE::join(',', @columns) . "}', \$q\$$_\$q\$)" } @lacking);
-				$mended += grep { $_ ne 'unchanged' } split /\n/, $self->sql($to, $calls);
-			}
-		}
+		$found += $self->sql($_, "SELECT count(*) FROM consistency.$function('$table')") for $self->names;
 	}
-	return $mended;
+	return $found;
 }
 
 # --- another one in its place -------------------------------------------------

@@ -25,7 +25,7 @@ judge (Converge::Judge) finds, and
   cut-off         what is written at one member in the end doesn't reach another one
   both            a key has a row and a tombstone
   unaccounted     members had to be repaired, but no skipped update was counted; or no
-                  conflict was counted at all
+                  conflict was counted at all; or compare() sees it otherwise
 
 is returned: anomalies, judged (how much of each kind), counts (by outcome), errors
 (that clients met), faults (the log), rest (how long it took, seconds), skipped (updates),
@@ -190,8 +190,16 @@ sub _repaired
 	$self->{skipped} = sum(map { max(0, $self->_conflicts($_, "kind = 'update_missing'") - ($self->{skipped_before}{ $nodes->incarnation($_) . $_ } // 0)) } $nodes->names);
 	$self->{repaired} = 0;
 	$self->_guilty('unaccounted', 'not a single conflict was counted') unless sum(map { $self->_conflicts($_, 'true') } $nodes->names);
-	return $members unless grep { $_->{name} eq 'diverged' } @{ (Converge::Judge::judge([], $members))[0] };
-	if (!$self->{skipped}) { $self->_guilty('unaccounted', 'members differ, and no update was skipped'); return $members; }
+	my $differ = grep { $_->{name} eq 'diverged' } @{ (Converge::Judge::judge([], $members))[0] };
+	if ($differ && !$self->{skipped})
+	{
+		$self->_guilty('unaccounted', 'members differ, and no update was skipped');
+		return $members;
+	}
+	my $found = eval { $nodes->compare };
+	$self->_guilty('unaccounted', ($differ ? 'members differ' : 'members are equal') . ', and compare() finds ' . ($found // $@))
+	  if ($found // -1) < 0 || !$found != !$differ;
+	return $members unless $differ;
 	$self->{repaired} = $nodes->repair;
 	$self->_come_to_rest;
 	return { map { $_ => $self->_look_at($_) } $nodes->names };
