@@ -23,6 +23,9 @@
 
 #define LONGEST_NAP_US 50000
 
+/* who reads from a slot comes back soon after it was told to go */
+#define LONGEST_SLOT_NAP_US 4000
+
 /* a walsender ends when its client goes, or is told to */
 #define SLOT_LIMIT_MS 10000
 
@@ -34,10 +37,19 @@ static const char *const group_tables[] = {"group_reports", "group_rounds", "gro
 	" JOIN pg_catalog.pg_database d ON d.oid = s.subdbid" \
 	" WHERE d.datname = pg_catalog.current_database() AND %s = ANY (s.subpublications) ORDER BY 1"
 
+#define LEFT_QUERY \
+	"SELECT FROM consistency.group_reports r" \
+	" WHERE r.group_name = %s AND r.about = %s AND r.by = r.about AND r.state = 'left'"
+
+#define SUBSCRIBED_QUERY \
+	"SELECT FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = s.subdbid" \
+	" WHERE d.datname = pg_catalog.current_database() AND s.subname = %s"
+
 static void drop_subscriptions(const MemberCommands *commands, const char *group,
 							   const char *peer);
 static void drop_slot(const MemberCommands *commands, const char *slot);
 static bool drop_slot_now(const char *slot);
+static bool takes_from(const char *group, const char *member);
 static bool await_marker(const char *group, const char *member, int64 marker, int limit_ms);
 static const char *require_own_name(const char *group);
 
@@ -60,6 +72,8 @@ consistency_depart_member(PG_FUNCTION_ARGS)
 	if (!commands.dry_run)
 		group_lock();
 	drop_subscriptions(&commands, group, NULL);
+	if (group_select_row(psprintf(LEFT_QUERY, group_literal(group), group_literal(member))) != NULL)
+		return (Datum) 0;		/* another message would come nowhere, perhaps */
 	if (!commands.dry_run)
 	{
 		(void) group_select(psprintf("SELECT consistency.report_progress(%s)", group_literal(group)));
@@ -75,7 +89,8 @@ consistency_depart_member(PG_FUNCTION_ARGS)
  * consistency.forget_member(group_name text, member text, marker bigint,
  *							 patience integer, dry_run boolean)
  *		At one who stays.  The marker is the stamp of the last message; 0: there
- *		is none.  It is awaited for so many milliseconds.
+ *		is none.  It is awaited for so many milliseconds, unless we take nothing
+ *		from it any more.
  */
 Datum
 consistency_forget_member(PG_FUNCTION_ARGS)
@@ -93,7 +108,7 @@ consistency_forget_member(PG_FUNCTION_ARGS)
 				 errmsg("this is member \"%s\" itself", left)));
 	if (!commands.dry_run)
 		group_lock();
-	if (marker != 0 && !commands.dry_run &&
+	if (marker != 0 && !commands.dry_run && takes_from(group, left) &&
 		!await_marker(group, left, marker, PG_GETARG_INT32(3)))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -190,7 +205,7 @@ drop_slot(const MemberCommands *commands, const char *slot)
 		return;
 	while (!commands->dry_run && !drop_slot_now(slot))
 	{
-		if (!nap(&nap_us, LONGEST_NAP_US, deadline, PG_WAIT_EXTENSION))
+		if (!nap(&nap_us, LONGEST_SLOT_NAP_US, deadline, PG_WAIT_EXTENSION))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_IN_USE),
 					 errmsg("replication slot \"%s\" is in use", slot),
@@ -208,10 +223,18 @@ drop_slot_now(const char *slot)
 
 	row = group_select_row(psprintf("SELECT CASE WHEN s.active_pid IS NULL"
 									" THEN pg_catalog.pg_drop_replication_slot(s.slot_name) IS NOT NULL"
-									" ELSE NOT pg_catalog.pg_terminate_backend(s.active_pid) AND false END"
+									" ELSE pg_catalog.pg_terminate_backend(s.active_pid) IS NULL END"
 									" FROM pg_catalog.pg_replication_slots s WHERE s.slot_name = %s",
 									group_literal(slot)));
 	return row == NULL || row->values[0][0] == 't';
+}
+
+/* Do we subscribe to a member? */
+static bool
+takes_from(const char *group, const char *member)
+{
+	return group_select_row(psprintf(SUBSCRIBED_QUERY,
+									 group_literal(group_subscription(group, member)))) != NULL;
 }
 
 /* Has the last message of who leaves come?  Each look has a new snapshot. */

@@ -268,6 +268,31 @@ $group->sql('b', 'DELETE FROM plain');
 like($group->join(at => 'b'), qr/CREATE SUBSCRIPTION/, 'but by its own wish');
 is($group->sql($_, "SELECT string_agg(DISTINCT state, ',') FROM consistency.group_members"), 'active', "a member again, says $_")
   for 'a', 'b';
+
+# a call that was cancelled is finished by another one, wherever it was by then
+sub leaves_all
+{
+	my ($what) = @_;
+	my $rows = $group->sql('a', "SELECT * FROM consistency.leave_group('g', 'b')");
+	unlike($rows, qr/failed/, "$what: it leaves");
+	like($rows, qr/^\d+\|b\|\|its replica ids are retired$/m, "$what: all has confirmed");
+	is($group->sql($_, "SELECT (SELECT count(*) FROM pg_replication_slots) + (SELECT count(*) FROM pg_subscription)"),
+		0, "$what: neither slot nor subscription is left at $_")
+	  for 'a', 'b';
+	is($group->sql('b', 'SELECT count(*) FROM consistency.groups'), 0, "$what: it knows that it is out");
+	$group->sql('b', 'DELETE FROM plain');
+	$group->join(at => 'b');
+	return;
+}
+my $forget = "SELECT * FROM consistency.forget_member('g', 'b', %s, 10000, false)";
+$group->sql('b', "SELECT * FROM consistency.depart_member('g', false)");
+leaves_all('it has said goodbye');
+$group->sql('b', "SELECT * FROM consistency.depart_member('g', false)");
+$group->sql('a', sprintf $forget,
+	$group->sql('b', "SELECT stamp FROM consistency.group_reports WHERE about = 'b' AND by = 'b'"));
+leaves_all('and was forgotten');
+$group->sql('a', sprintf $forget, 0);
+leaves_all('it was away, and forgotten');
 in_no_log('all along');
 
 done_testing();
