@@ -25,7 +25,7 @@ SELECT consistency.attach('t');
 CREATE TABLE add (k int PRIMARY KEY, v text);
 SELECT consistency.attach('add', deletes => 'add_wins');
 CREATE TABLE pair (a text, b numeric, "C d" text, n int, PRIMARY KEY (b, a));
-SELECT consistency.attach('pair', last_writer => 'column');
+SELECT consistency.attach('pair', last_writer => 'column', accept => '{key}');
 CREATE TABLE part (k int, r text, v text, PRIMARY KEY (r, k)) PARTITION BY LIST (r);
 CREATE TABLE part_eu PARTITION OF part FOR VALUES IN ('eu');
 CREATE TABLE part_us PARTITION OF part FOR VALUES IN ('us');
