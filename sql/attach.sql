@@ -274,6 +274,7 @@ SELECT relation, key FROM consistency.tombstones WHERE relation LIKE 'shop.p%' O
 CREATE ROLE regress_attach_user;
 GRANT USAGE ON SCHEMA shop TO regress_attach_user;
 GRANT SELECT, INSERT, UPDATE, DELETE ON c TO regress_attach_user;
+GRANT EXECUTE ON FUNCTION consistency.merge_row(regclass, text[], text[]), consistency.merge_tombstone(regclass, text, row_version, jsonb) TO regress_attach_user;
 SET ROLE regress_attach_user;
 SELECT consistency.attach('c');
 SELECT consistency.detach('c');

@@ -13,6 +13,7 @@ CREATE TABLE t (id int PRIMARY KEY, n int);
 SELECT consistency.attach('t');
 INSERT INTO t VALUES (1, 1);
 GRANT SELECT, INSERT ON t TO regress_forger;
+GRANT EXECUTE ON FUNCTION consistency.merge_row(regclass, text[], text[]), consistency.merge_tombstone(regclass, text, row_version, jsonb) TO regress_forger;
 SET ROLE regress_forger;
 SELECT consistency.merge_row('t', '{id,n,row_version}', '{1,2,"{\"length\": 3}"}');
 SELECT consistency.merge_tombstone('t', '["1"]', '{"length": 2}');

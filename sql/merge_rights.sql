@@ -13,6 +13,7 @@ SELECT consistency.merge_row('merge_rights', '{id,v,row_version}',
     ARRAY['1', 'old', '{"seen": {"b": 1}, "stamp": 5, "replica": "b", "event": 1}']);
 CREATE ROLE regress_merge_user;
 GRANT USAGE ON SCHEMA consistency TO regress_merge_user;
+GRANT EXECUTE ON FUNCTION consistency.merge_row(regclass, text[], text[]), consistency.merge_tombstone(regclass, text, row_version, jsonb) TO regress_merge_user;
 
 CREATE FUNCTION merge_both() RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
@@ -88,5 +89,5 @@ DROP SERVER merge_rights_london;
 SELECT consistency.detach('merge_rights');
 DROP TABLE merge_rights;
 DROP FUNCTION merge_both;
-REVOKE USAGE ON SCHEMA consistency FROM regress_merge_user;
+DROP OWNED BY regress_merge_user;
 DROP ROLE regress_merge_user;

@@ -57,9 +57,12 @@ CREATE FUNCTION consistency.merge_row(relation regclass, names text[], "values" 
     AS 'MODULE_PATHNAME', 'consistency_merge_row';
 COMMENT ON FUNCTION consistency.merge_row(regclass, text[], text[]) IS
     'merges a row of an attached table that comes from elsewhere, as replication does';
+-- Whoever gives versions can make them up.
+REVOKE ALL ON FUNCTION consistency.merge_row(regclass, text[], text[]) FROM PUBLIC;
 
 CREATE FUNCTION consistency.merge_tombstone(relation regclass, key text, version row_version, image jsonb DEFAULT NULL) RETURNS boolean
     LANGUAGE C VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'consistency_merge_tombstone';
 COMMENT ON FUNCTION consistency.merge_tombstone(regclass, text, row_version, jsonb) IS
     'merges a deletion of a row of an attached table that comes from elsewhere, as replication does';
+REVOKE ALL ON FUNCTION consistency.merge_tombstone(regclass, text, row_version, jsonb) FROM PUBLIC;

@@ -30,7 +30,7 @@ SELECT bag_eq(
           AND has_function_privilege('tap_nobody', p.oid, 'EXECUTE') $$,
     $$ VALUES ('token'), ('last_read'), ('wait_for'), ('wait_for_replicas'), ('node_status'),
               ('set_policy'), ('drop_policy'), ('policy_fields'),
-              ('attach'), ('detach'), ('merge_change'), ('refuse_truncate'), ('merge_row'), ('merge_tombstone'),
+              ('attach'), ('detach'), ('merge_change'), ('refuse_truncate'),
               ('set_ownership'), ('drop_ownership'), ('guard_owner'),
               ('set_optimistic_lock'), ('drop_optimistic_lock'), ('guard_version'),
               ('trigger_declaration'),

@@ -399,7 +399,10 @@ $group->sql('b', 'GRANT SELECT ON t TO peer_reader');
 behind('b', 't', "DELETE FROM t WHERE k = 30; UPDATE t SET v = 'old' WHERE k = 31");
 is($group->sql('a', "SET ROLE reader; SELECT key FROM consistency.compare('t') ORDER BY 1"), qq(["30"]\n["31"]), 'who may read both may compare');
 refused("SELECT * FROM consistency.repair('t')", qr/permission denied for table t/, 'but not repair');
+my $merging = 'FUNCTION consistency.merge_row(regclass, text[], text[]), consistency.merge_tombstone(regclass, text, row_version, jsonb)';
 $group->sql('a', 'GRANT INSERT, UPDATE, DELETE ON t TO reader');
+$group->sql('a', "GRANT EXECUTE ON $merging TO reader");
+$group->sql('b', "GRANT EXECUTE ON $merging TO peer_reader");
 is($group->sql('a', "SET ROLE reader; SELECT key, here, there FROM consistency.repair('t') ORDER BY 1"),
 	qq(["30"]||failed: permission denied for table t\n["31"]|unchanged|failed: permission denied for table t),
 	'repaired as far as both roles may');
