@@ -22,6 +22,7 @@ PGFILEDESC = "consistency - a declared consistency for every query"
 OBJS = \
 	src/init.o \
 	src/core/errors.o \
+	src/core/attempt.o \
 	src/core/extension.o \
 	src/core/guc.o \
 	src/core/kept.o \

@@ -24,9 +24,9 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #include "advise/advise.h"
+#include "core/attempt.h"
 
 /* One row of pg_stat_statements */
 typedef struct StatementRow
@@ -38,7 +38,7 @@ typedef struct StatementRow
 	const char *query;
 } StatementRow;
 
-static void read_statements(AdviseFacts *facts);
+static void read_statements(void *arg);
 static void set_quietly(const char *name, const char *value);
 static bool is_refusal(const ErrorData *error);
 static char *statements_view(void);
@@ -63,34 +63,13 @@ static Oid	relation_of(const RangeVar *name);
 void
 advise_statements(AdviseFacts *facts)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *error;
 
 	if (!OidIsValid(get_extension_oid("pg_stat_statements", true)))
 		return;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		read_statements(facts);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (!is_refusal(error))
-			PG_RE_THROW();
-		FlushErrorState();
-		FreeErrorData(error);
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
+	error = attempt(read_statements, facts);
+	if (error != NULL && !is_refusal(error))
+		ReThrowError(error);
 }
 
 /* Is it about pg_stat_statements, not about us? */
@@ -104,8 +83,9 @@ is_refusal(const ErrorData *error)
 }
 
 static void
-read_statements(AdviseFacts *facts)
+read_statements(void *arg)
 {
+	AdviseFacts *facts = arg;
 	char	   *query;
 	int			level = NewGUCNestLevel();
 

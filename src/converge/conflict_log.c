@@ -37,12 +37,12 @@
 #include "utils/json.h"
 #include "utils/jsonb.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "converge/conflict_log.h"
 #include "converge/row_text.h"
 #include "converge/table_rules.h"
+#include "core/attempt.h"
 #include "core/compat.h"
 #include "core/extension.h"
 #include "crdt/clock.h"
@@ -128,8 +128,8 @@ static const struct config_enum_entry mode_options[] = {
 
 static bool is_wanted(ConflictResolution resolution);
 static void write_safely(const LogEntry *entry);
-static void log_failure(void);
-static void write_entry(const LogEntry *entry);
+static void log_failure(const ErrorData *error);
+static void write_entry(void *arg);
 static LogRow describe(const LogEntry *entry);
 static void put(LogRow *row, int column, Datum value);
 static void put_text(LogRow *row, int column, const char *text);
@@ -217,53 +217,36 @@ static void
 write_safely(const LogEntry *entry)
 {
 	MemoryContext before = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	MemoryContext context;
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "conflict log", ALLOCSET_SMALL_SIZES);
+	ErrorData  *error;
 
-	BeginInternalSubTransaction(NULL);
-	context = AllocSetContextCreate(CurrentMemoryContext, "conflict log", ALLOCSET_SMALL_SIZES);
 	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		write_entry(entry);
-		MemoryContextSwitchTo(before);
-		MemoryContextDelete(context);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		if (geterrcode() == ERRCODE_QUERY_CANCELED)
-			PG_RE_THROW();
-		MemoryContextSwitchTo(before);
-		log_failure();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
+	error = attempt(write_entry, unconstify(LogEntry *, entry));
+	if (error != NULL)
+		log_failure(error);
 	MemoryContextSwitchTo(before);
-	CurrentResourceOwner = owner;
+	MemoryContextDelete(context);
 }
 
 /* Once a session, so that the log isn't flooded. */
 static void
-log_failure(void)
+log_failure(const ErrorData *error)
 {
 	static bool logged = false;
-	ErrorData  *error = CopyErrorData();
 
-	FlushErrorState();
 	if (!logged)
 		ereport(LOG,
 				(errmsg("could not write to consistency.conflicts: %s", error->message),
 				 errdetail("Conflicts are merged all the same. Further failures in this session are not logged.")));
 	logged = true;
-	FreeErrorData(error);
 }
 
 /* --- the row ------------------------------------------------------------- */
 
 static void
-write_entry(const LogEntry *entry)
+write_entry(void *arg)
 {
+	const LogEntry *entry = arg;
 	Oid			oid = extension_relation(TABLE_NAME);
 	Relation	log;
 	LogRow		row;

@@ -17,23 +17,31 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 
 #include "converge/merge_function.h"
 #include "converge/row_text.h"
+#include "core/attempt.h"
 #include "core/compat.h"
 
-static bool try_call(Relation relation, ColumnRule *column, Datum a, Datum b, Datum *result);
-static Datum call_as_owner(Relation relation, ColumnRule *column, Datum a, Datum b);
+/* A call of a function, and what it has returned */
+typedef struct MergeCall
+{
+	Relation	relation;
+	ColumnRule *column;
+	Datum		a;
+	Datum		b;
+	Datum		result;
+} MergeCall;
+
+static bool try_call(MergeCall *call);
+static void call_as_owner(void *arg);
 static void note_failure(Relation relation, ColumnRule *column, const RowImage *a, const RowImage *b);
 
 /* The values differ, and none is null. */
@@ -41,64 +49,39 @@ Datum
 merge_function_call(Relation relation, ColumnRule *column, const RowImage *a, const RowImage *b, bool *isnull)
 {
 	int			i = column->number - 1;
-	Datum		larger = a->values[i];
-	Datum		smaller = b->values[i];
-	Datum		result;
+	MergeCall	call = {.relation = relation,.column = column,.a = a->values[i],.b = b->values[i]};
 
 	*isnull = false;
 	if (strcmp(row_text_value(column, a->values[i]), row_text_value(column, b->values[i])) < 0)
 	{
-		larger = b->values[i];
-		smaller = a->values[i];
+		call.a = b->values[i];
+		call.b = a->values[i];
 	}
-	if (try_call(relation, column, larger, smaller, &result))
-		return result;
+	if (try_call(&call))
+		return call.result;
 	note_failure(relation, column, a, b);
-	return larger;
+	return call.a;
 }
 
 /* False if it raised an error or returned null. */
 static bool
-try_call(Relation relation, ColumnRule *column, Datum a, Datum b, Datum *result)
+try_call(MergeCall *call)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool done = false;
+	ErrorData  *error = attempt(call_as_owner, call);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		*result = call_as_owner(relation, column, a, b);
-		ReleaseCurrentSubTransaction();
-		done = true;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		/* The user's will is no failure of the function's. */
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
-			ReThrowError(error);
+	if (error != NULL)
 		ereport(LOG,
 				(errmsg("merging column \"%s\" of table \"%s\" failed: %s",
-						column->name, RelationGetRelationName(relation), error->message)));
-		FreeErrorData(error);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return done;
+						call->column->name, RelationGetRelationName(call->relation), error->message)));
+	return error == NULL;
 }
 
-static Datum
-call_as_owner(Relation relation, ColumnRule *column, Datum a, Datum b)
+static void
+call_as_owner(void *arg)
 {
-	Oid			owner = relation->rd_rel->relowner;
+	MergeCall  *call = arg;
+	ColumnRule *column = call->column;
+	Oid			owner = call->relation->rd_rel->relowner;
 	Oid			user;
 	int			context;
 	int			nesting = NewGUCNestLevel();
@@ -108,19 +91,19 @@ call_as_owner(Relation relation, ColumnRule *column, Datum a, Datum b)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
 				 errmsg("there is no function any more that can merge the column"),
-				 errhint("Call consistency.attach() for the table.")));
+				 errhint("MergeCall consistency.attach() for the table.")));
 	if (COMPAT_FUNCTION_ACLCHECK(column->function, owner) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FUNCTION, get_func_name(column->function));
 	GetUserIdAndSecContext(&user, &context);
 	SetUserIdAndSecContext(owner, context | SECURITY_RESTRICTED_OPERATION);
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	result = OidFunctionCall2Coll(column->function, column->collation, a, b);
+	result = OidFunctionCall2Coll(column->function, column->collation, call->a, call->b);
 	/* What doesn't fit into the column would stop replication elsewhere. */
 	if (column->typmod >= 0)
 		result = row_text_parse(column, row_text_value(column, result));
 	AtEOXact_GUC(true, nesting);
 	SetUserIdAndSecContext(user, context);
-	return datumCopy(result, column->byval, column->length);
+	call->result = datumCopy(result, column->byval, column->length);
 }
 
 static void

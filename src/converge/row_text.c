@@ -15,16 +15,14 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/json.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #include "converge/row_text.h"
+#include "core/attempt.h"
 #include "crdt/json.h"
 
 static const char *const canonical_settings[][2] = {
@@ -39,7 +37,16 @@ static const char *const canonical_settings[][2] = {
 };
 
 static Datum input(ColumnRule *column, char *text);
+/* A text that may be no value of its column */
+typedef struct Parsing
+{
+	ColumnRule *column;
+	const char *said;
+	Datum		value;
+} Parsing;
+
 static bool try_parse(ColumnRule *column, const char *text, Datum *value);
+static void parse(void *arg);
 
 /*
  * From here on texts are canonical; to be given to row_text_settings_end().  An
@@ -203,34 +210,20 @@ row_text_parse_image(TableRules *rules, Jsonb *image, Datum *values, bool *nulls
 static bool
 try_parse(ColumnRule *column, const char *text, Datum *value)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool done = false;
+	Parsing		parsing = {.column = column,.said = text};
+	ErrorData  *error = attempt(parse, &parsing);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		*value = row_text_parse(column, text);
-		ReleaseCurrentSubTransaction();
-		done = true;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
-			ReThrowError(error);
+	if (error != NULL)
 		ereport(LOG,
 				(errmsg("a deleted row has a value that column \"%s\" can't have any more: %s", column->name, error->message)));
-		FreeErrorData(error);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return done;
+	*value = parsing.value;
+	return error == NULL;
+}
+
+static void
+parse(void *arg)
+{
+	Parsing    *parsing = arg;
+
+	parsing->value = row_text_parse(parsing->column, parsing->said);
 }

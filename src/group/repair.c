@@ -27,8 +27,8 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 
+#include "core/attempt.h"
 #include "group/compare.h"
 #include "group/group.h"
 
@@ -71,6 +71,15 @@ static void run_batch(Batch *batch, BatchRunner runner, bool there);
 static void run_one(Batch *batch, int i, BatchRunner runner, bool there);
 static char **result_of(Repaired *row, bool there);
 static bool run_there(Batch *batch, const char *query, List **rows, char **message);
+
+/* A query that may fail, and its rows */
+typedef struct Selection
+{
+	const char *query;
+	List	   *rows;
+} Selection;
+
+static void select_as_replication(void *arg);
 static bool run_here(Batch *batch, const char *query, List **rows, char **message);
 static List *note_repaired(CompareRun *run, const Repaired *rows, int n);
 static bool has_failed(const char *result);
@@ -308,38 +317,24 @@ run_there(Batch *batch, const char *query, List **rows, char **message)
 static bool
 run_here(Batch *batch, const char *query, List **rows, char **message)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	bool		done = true;
+	Selection	selection = {.query = query};
+	ErrorData  *error = attempt(select_as_replication, &selection);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		int			nesting = NewGUCNestLevel();
-
-		(void) group_select(AS_REPLICATION_QUERY);
-		*rows = group_select(query);
-		AtEOXact_GUC(false, nesting);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
-			ReThrowError(error);
+	*rows = selection.rows;
+	if (error != NULL)
 		*message = error->message;
-		done = false;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return done;
+	return error == NULL;
+}
+
+static void
+select_as_replication(void *arg)
+{
+	Selection  *selection = arg;
+	int			nesting = NewGUCNestLevel();
+
+	(void) group_select(AS_REPLICATION_QUERY);
+	selection->rows = group_select(selection->query);
+	AtEOXact_GUC(false, nesting);
 }
 
 /* Note for each table and peer what was repaired; returns the tables with the rest. */

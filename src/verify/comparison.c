@@ -21,9 +21,9 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
+#include "core/attempt.h"
 #include "core/nap.h"
 #include "core/wait_event.h"
 #include "session/commit_position.h"
@@ -58,6 +58,14 @@ typedef struct Step
 	List	   *column_names;	/* of columns by number; NULL: dropped */
 } Step;
 
+/* What is to be read here for a step */
+typedef struct ReadHere
+{
+	Step	   *step;
+	Relation	relation;
+	Snapshot	snapshot;
+} ReadHere;
+
 static bool compare(void *arg, DescentRange blocks, int parts, DescentVerdict *verdicts);
 static bool compare_rows(void *arg, uint32 block, bool *found);
 static void note_vanished(void *arg, DescentRange blocks);
@@ -67,7 +75,7 @@ static StepResult read_both(Comparison *comparison, Step *step, Relation relatio
 static StepResult judge_error(Comparison *comparison, Step *step);
 static bool is_damage(int sqlstate);
 static void read_here(Step *step, Relation relation, Snapshot snapshot);
-static void read_here_or_fail(Step *step, Relation relation, Snapshot snapshot);
+static void read_here_or_fail(void *arg);
 static List *name_columns(Relation relation);
 static void match_rows(Comparison *comparison, const Step *step);
 static List *differing_columns(const Step *step, const HeapRow *a, const HeapRow *b);
@@ -267,44 +275,27 @@ is_damage(int sqlstate)
 static void
 read_here(Step *step, Relation relation, Snapshot snapshot)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	ReadHere	reading = {step, relation, snapshot};
+	ErrorData  *error = attempt(read_here_or_fail, &reading);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		read_here_or_fail(step, relation, snapshot);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		/* Left open, it would be taken for one of the client's. */
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		if (!is_damage(error->sqlerrcode))
-			ReThrowError(error);
-		step->error_here = error->message;
-	}
-	PG_END_TRY();
+	if (error == NULL)
+		return;
+	if (!is_damage(error->sqlerrcode))
+		ReThrowError(error);
+	step->error_here = error->message;
 }
 
 static void
-read_here_or_fail(Step *step, Relation relation, Snapshot snapshot)
+read_here_or_fail(void *arg)
 {
+	ReadHere   *reading = arg;
+	Step	   *step = reading->step;
+
 	if (step->peer.nparts > 0)
-		heap_range_digests(relation, snapshot, step->peer.blocks, step->peer.nparts,
+		heap_range_digests(reading->relation, reading->snapshot, step->peer.blocks, step->peer.nparts,
 						   step->digests);
 	else
-		step->rows = heap_range_rows(relation, snapshot, step->peer.blocks.first);
+		step->rows = heap_range_rows(reading->relation, reading->snapshot, step->peer.blocks.first);
 }
 
 static List *
