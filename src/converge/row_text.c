@@ -37,6 +37,7 @@ static const char *const canonical_settings[][2] = {
 };
 
 static Datum input(ColumnRule *column, char *text);
+
 /* A text that may be no value of its column */
 typedef struct Parsing
 {
@@ -45,7 +46,7 @@ typedef struct Parsing
 	Datum		value;
 } Parsing;
 
-static bool try_parse(ColumnRule *column, const char *text, Datum *value);
+static bool try_parse(ColumnRule *column, const char *said, Datum *value);
 static void parse(void *arg);
 
 /*
@@ -208,9 +209,9 @@ row_text_parse_image(TableRules *rules, Jsonb *image, Datum *values, bool *nulls
 
 /* False if it is no value of the column's type. */
 static bool
-try_parse(ColumnRule *column, const char *text, Datum *value)
+try_parse(ColumnRule *column, const char *said, Datum *value)
 {
-	Parsing		parsing = {.column = column,.said = text};
+	Parsing		parsing = {.column = column,.said = said};
 	ErrorData  *error = attempt(parse, &parsing);
 
 	if (error != NULL)
