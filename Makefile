@@ -190,6 +190,7 @@ OBJS = \
 	src/converge/merge_function.o \
 	src/converge/row_merge.o \
 	src/converge/key_lock.o \
+	src/converge/key_operator.o \
 	src/converge/row_store.o \
 	src/converge/tombstone.o \
 	src/converge/local_change.o \

@@ -18,11 +18,9 @@
 
 #include "access/genam.h"
 #include "access/relation.h"
-#include "access/stratnum.h"
 #include "access/table.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -37,6 +35,7 @@
 #include "utils/timestamp.h"
 
 #include "converge/conflict_queue.h"
+#include "converge/key_operator.h"
 #include "converge/row_text.h"
 #include "converge/table_rules.h"
 #include "crdt/clock.h"
@@ -69,7 +68,6 @@ static const KeptValue *last_written(const ColumnValues *column);
 static ColumnRule *column_to_resolve(TableRules *rules, const char *name);
 static char *key_text(Jsonb *key);
 static char *resolve_query(TableRules *rules, ColumnRule *column);
-static char *equality(Relation index, int place);
 static void decide(TableRules *rules, ColumnRule *column, const char *key, const char *value);
 static uint64 update(TableRules *rules, ColumnRule *column, const char *key, const char *value);
 
@@ -305,27 +303,9 @@ resolve_query(TableRules *rules, ColumnRule *column)
 	appendStringInfo(&query, "UPDATE %s%s SET %s = $1", only(rules), rules->name, quote_identifier(column->name));
 	for (int i = 0; i < rules->nkeys; i++)
 		appendStringInfo(&query, " %s %s %s $%d", i == 0 ? "WHERE" : "AND",
-						 quote_identifier(rules->columns[rules->keys[i] - 1].name), equality(index, i), i + 2);
+						 quote_identifier(rules->columns[rules->keys[i] - 1].name), key_operator_name(index, i), i + 2);
 	index_close(index, AccessShareLock);
 	return query.data;
-}
-
-/* The operator by which a column of the key is found in its index. */
-static char *
-equality(Relation index, int place)
-{
-	Oid			type = index->rd_opcintype[place];
-	Oid			operator = get_opfamily_member(index->rd_opfamily[place], type, type, BTEqualStrategyNumber);
-	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
-	Form_pg_operator form;
-	char	   *name;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for operator %u", operator);
-	form = (Form_pg_operator) GETSTRUCT(tuple);
-	name = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)), NameStr(form->oprname));
-	ReleaseSysCache(tuple);
-	return name;
 }
 
 /* Update the row, while the trigger is told that this decides. */

@@ -26,7 +26,6 @@
 #include "access/sysattr.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_index.h"
-#include "catalog/pg_operator.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/plannodes.h"
@@ -36,9 +35,9 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
 
 #include "converge/guard_option.h"
+#include "converge/key_operator.h"
 #include "converge/member.h"
 #include "converge/owner_forward.h"
 #include "converge/owner_transaction.h"
@@ -80,7 +79,6 @@ static void append_value(ForwardText *text, const TriggerData *trigdata, HeapTup
 						 AttrNumber attnum);
 static bool is_written(const TriggerData *trigdata, AttrNumber attnum);
 static Oid	primary_key(Relation relation);
-static char *equality_name(Relation index, int column);
 
 /* Follow statements that write. */
 void
@@ -308,7 +306,7 @@ append_key(ForwardText *text, const TriggerData *trigdata, Oid index)
 		appendStringInfo(&text->sql, "t.%s %s $%d AND ",
 						 quote_identifier(get_attname(RelationGetRelid(trigdata->tg_relation),
 													  attnum, false)),
-						 equality_name(relation, i), text->nvalues);
+						 key_operator_name(relation, i), text->nvalues);
 	}
 	relation_close(relation, AccessShareLock);
 }
@@ -383,24 +381,4 @@ primary_key(Relation relation)
 {
 	list_free(RelationGetIndexList(relation));	/* finds it */
 	return relation->rd_pkindex;
-}
-
-/* The operator by which a key's column is equal, to be used with any search_path. */
-static char *
-equality_name(Relation index, int column)
-{
-	Oid			type = index->rd_opcintype[column];
-	Oid			operator = get_opfamily_member(index->rd_opfamily[column], type, type,
-											   BTEqualStrategyNumber);
-	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
-	Form_pg_operator form;
-	char	   *name;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for operator %u", operator);
-	form = (Form_pg_operator) GETSTRUCT(tuple);
-	name = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)),
-					NameStr(form->oprname));
-	ReleaseSysCache(tuple);
-	return name;
 }

@@ -313,12 +313,9 @@ note_own_entry(Relation relation, const RowImage *local, const RowImage *incomin
 static uint64
 count_of(const Vector *vector, uint64 replica)
 {
-	for (int i = 0; i < vector->n; i++)
-	{
-		if (vector->entries[i].id == replica)
-			return vector->entries[i].count;
-	}
-	return 0;
+	int			index = vector_find(vector, replica);
+
+	return index < 0 ? 0 : vector->entries[index].count;
 }
 
 /* --- tombstones ---------------------------------------------------------- */
