@@ -50,12 +50,17 @@ foreach my $faults ('fits,delay', 'down', 'quorum_failover', 'quorum_deposed')
 	isnt($cluster->primary_name, $was, '... and another primary came') if $faults =~ /quorum/ && @{ $result->{faults} } == 1;
 }
 
-# What promises less is found guilty.
+# What promises less is found guilty; what a failover loses is a matter of luck, so that
+# may take another one.
 foreach my $case ([ 'one,one', 'fits,pause' ], [ 'quorum,one', 'fits,pause' ], [ 'one,quorum', 'lossy_failover' ])
 {
 	my ($quorums, $faults) = @$case;
-	my $result = run($faults, quorums => $quorums);
-	my %names = map { $_->{name} => 1 } @{ $result->{anomalies} };
+	my %names;
+	for (my $try = 0; $try < 4 && !%names; $try++)
+	{
+		my $result = run($faults, quorums => $quorums);
+		%names = map { $_->{name} => 1 } @{ $result->{anomalies} };
+	}
 	is(join(' ', sort keys %names), 'unseen-acknowledged', "W,R = $quorums: guilty");
 }
 
