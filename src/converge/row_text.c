@@ -217,7 +217,8 @@ try_parse(ColumnRule *column, const char *said, Datum *value)
 	if (error != NULL)
 		ereport(LOG,
 				(errmsg("a deleted row has a value that column \"%s\" can't have any more: %s", column->name, error->message)));
-	*value = parsing.value;
+	else
+		*value = parsing.value;
 	return error == NULL;
 }
 
