@@ -45,7 +45,7 @@ typedef struct Stamping
 
 static Tombstone *lock_key(Relation relation, TableRules *rules, const RowImage *row);
 static bool lock_row(Relation relation, TableRules *rules, const RowImage *row);
-static bool stamp(Stamping *stamping);
+static void stamp(Stamping *stamping);
 static void send_all(Stamping *stamping);
 static bool look_at_column(Stamping *stamping, ColumnRule *column);
 static bool join_column(Stamping *stamping, ColumnRule *column);
@@ -86,7 +86,7 @@ local_insert(Relation relation, TableRules *rules, HeapTuple inserted)
 		/* for the next stamp to be above it */
 		row.version.row = tombstone->version.row;
 	}
-	(void) stamp(&stamping);
+	stamp(&stamping);
 	result = row_image_tuple(rules, RelationGetDescr(relation), &row);
 	/* Where another row is in its way, ON CONFLICT may not insert it at all. */
 	if (tombstone != NULL &&
@@ -150,7 +150,7 @@ local_update(Relation relation, TableRules *rules, HeapTuple before, HeapTuple a
 	Stamping	stamping = {.relation = relation,.rules = rules,.before = &row_before,.after = &row_after};
 
 	check_key(&stamping);
-	(void) stamp(&stamping);
+	stamp(&stamping);
 	return row_image_tuple(rules, RelationGetDescr(relation), &row_after);
 }
 
@@ -183,8 +183,8 @@ local_delete(Relation relation, TableRules *rules, HeapTuple deleted)
 
 /* --- stamps -------------------------------------------------------------- */
 
-/* Give the row the version that says what has changed; false if nothing has. */
-static bool
+/* Give the row the version that says what has changed, if anything has. */
+static void
 stamp(Stamping *stamping)
 {
 	TableRules *rules = stamping->rules;
@@ -202,7 +202,7 @@ stamp(Stamping *stamping)
 		any |= changed[i];
 	}
 	if (!any)
-		return false;
+		return;
 	if (stamping->row_written)
 		send_all(stamping);
 
@@ -216,7 +216,6 @@ stamp(Stamping *stamping)
 		if (changed[i])
 			stamp_column(stamping, &rules->columns[i], dot, write);
 	}
-	return true;
 }
 
 /*

@@ -17,16 +17,8 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/xact.h"
-#include "catalog/pg_type.h"
-#include "commands/trigger.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/datum.h"
-#include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 
 #include "converge/merge_function.h"
 #include "converge/row_merge.h"

@@ -85,6 +85,7 @@ static bool settle_all(Work *work, bool now);
 static bool settle(PeerWork *peer);
 static bool is_reported(const CompareRun *run, const Difference *difference);
 static Difference *copy_difference(const Difference *difference);
+static Datum columns_that_differ(const Difference *difference);
 static void put_difference(ReturnSetInfo *rsinfo, const Difference *difference);
 
 PG_FUNCTION_INFO_V1(consistency_compare);
@@ -118,16 +119,23 @@ consistency_compare(PG_FUNCTION_ARGS)
 static void
 put_difference(ReturnSetInfo *rsinfo, const Difference *difference)
 {
-	Datum		values[5];
-	bool		nulls[5] = {false};
+	Datum		values[DIFFERENCE_COLUMNS];
+	bool		nulls[DIFFERENCE_COLUMNS] = {false};
 
+	compare_put_difference(values, nulls, difference);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/* The columns that consistency.compare() and repair() have in common. */
+void
+compare_put_difference(Datum *values, bool *nulls, const Difference *difference)
+{
 	values[0] = ObjectIdGetDatum(difference->leaf);
 	values[1] = CStringGetTextDatum(difference->peer->name);
 	values[2] = CStringGetTextDatum(difference->key);
 	values[3] = CStringGetTextDatum(difference->kind);
-	values[4] = compare_columns(difference);
+	values[4] = columns_that_differ(difference);
 	nulls[4] = difference->columns == NIL;
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
 /*
@@ -150,8 +158,8 @@ compare_confirm(const CompareRun *run, const List *unequal)
 }
 
 /* The names of the columns that differ, as an array. */
-Datum
-compare_columns(const Difference *difference)
+static Datum
+columns_that_differ(const Difference *difference)
 {
 	Datum	   *names = palloc(sizeof(Datum) * Max(list_length(difference->columns), 1));
 	int			n = 0;

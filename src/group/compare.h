@@ -26,6 +26,9 @@
 
 #include "group/compare_peer.h"
 
+/* of a difference, as it is shown */
+#define DIFFERENCE_COLUMNS 5
+
 typedef struct Difference
 {
 	Oid			leaf;			/* what holds the row */
@@ -78,7 +81,7 @@ extern void compare_run_begin(CompareRun *run, FunctionCallInfo fcinfo);
 /* compare.c */
 extern void compare_run(CompareRun *run);
 extern void compare_confirm(const CompareRun *run, const List *unequal);
-extern Datum compare_columns(const Difference *difference);
+extern void compare_put_difference(Datum *values, bool *nulls, const Difference *difference);
 
 /* settle.c */
 extern List *settle_differences(const ComparePeer *peer, const KeyTable *table, char **keys,

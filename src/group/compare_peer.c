@@ -23,6 +23,7 @@
 #include "utils/snapmgr.h"
 
 #include "converge/tombstone.h"
+#include "core/columns.h"
 #include "core/extension.h"
 #include "group/compare_peer.h"
 #include "group/group.h"
@@ -398,12 +399,8 @@ put_state(ReturnSetInfo *rsinfo, int n, const KeyTable *table, const KeyState *s
 													sizeof(int64), FLOAT8PASSBYVAL,
 													TYPALIGN_DOUBLE));
 	}
-	nulls[4] = state->values == NULL;
-	if (!nulls[4])
-		values[4] = CStringGetTextDatum(state->values);
-	nulls[5] = state->image == NULL;
-	if (!nulls[5])
-		values[5] = CStringGetTextDatum(state->image);
+	column_put_text(values, nulls, 4, state->values);
+	column_put_text(values, nulls, 5, state->image);
 	values[6] = BoolGetDatum(state->settled);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }

@@ -29,6 +29,7 @@
 #include "utils/rel.h"
 
 #include "core/attempt.h"
+#include "core/columns.h"
 #include "group/compare.h"
 #include "group/group.h"
 
@@ -371,21 +372,11 @@ has_failed(const char *result)
 static void
 put_repaired(ReturnSetInfo *rsinfo, const Repaired *row)
 {
-	const Difference *difference = row->difference;
-	Datum		values[7];
-	bool		nulls[7] = {false};
+	Datum		values[DIFFERENCE_COLUMNS + 2];
+	bool		nulls[DIFFERENCE_COLUMNS + 2] = {false};
 
-	values[0] = ObjectIdGetDatum(difference->leaf);
-	values[1] = CStringGetTextDatum(difference->peer->name);
-	values[2] = CStringGetTextDatum(difference->key);
-	values[3] = CStringGetTextDatum(difference->kind);
-	values[4] = compare_columns(difference);
-	nulls[4] = difference->columns == NIL;
-	nulls[5] = row->here == NULL;
-	if (!nulls[5])
-		values[5] = CStringGetTextDatum(row->here);
-	nulls[6] = row->there == NULL;
-	if (!nulls[6])
-		values[6] = CStringGetTextDatum(row->there);
+	compare_put_difference(values, nulls, row->difference);
+	column_put_text(values, nulls, DIFFERENCE_COLUMNS, row->here);
+	column_put_text(values, nulls, DIFFERENCE_COLUMNS + 1, row->there);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
